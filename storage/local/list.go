@@ -1,0 +1,104 @@
+package local
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"strings"
+
+	"restante/storage"
+)
+
+// List implements [storage.Store].
+func (s *Store) List(ctx context.Context, prefix string, fn func(name string, size int64) error) error {
+	if err := storage.CheckPrefix(prefix); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("listing objects %q in %q: %w", prefix, s.path, err)
+	}
+	folder := strings.TrimSuffix(prefix, "/")
+	if folder == "" {
+		folder = "."
+	}
+	l := &lister{store: s, fn: fn}
+	return l.enter(ctx, s.dir.Root(), folder, prefix)
+}
+
+// A lister walks through one listing.
+type lister struct {
+	store *Store
+	fn    func(name string, size int64) error
+}
+
+// enter lists the folder name of parent, whose objects begin with prefix. A
+// folder that is not there, or only as a symbolic link, holds none.
+func (l *lister) enter(ctx context.Context, parent *os.Root, name, prefix string) error {
+	info, err := parent.Lstat(name)
+	if isNotExist(err) || err == nil && !info.IsDir() {
+		return nil
+	}
+	var root *os.Root
+	if err == nil {
+		root, err = parent.OpenRoot(name)
+	}
+	if isNotExist(err) {
+		return nil
+	}
+	if err != nil {
+		return l.wrap(prefix, err)
+	}
+	defer root.Close()
+	names, err := namesIn(root)
+	if err != nil {
+		return l.wrap(prefix, err)
+	}
+	for _, name := range names {
+		if err := ctx.Err(); err != nil {
+			return l.wrap(prefix, err)
+		}
+		if storage.CheckName(prefix+name) != nil {
+			continue // also what is not finished
+		}
+		if err := l.entry(ctx, root, name, prefix+name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// entry reports the object that is the file name in folder, or enters the
+// folder of that name.
+func (l *lister) entry(ctx context.Context, folder *os.Root, name, object string) error {
+	info, err := folder.Lstat(name)
+	switch {
+	case isNotExist(err):
+		return nil // deleted meanwhile
+	case err != nil:
+		return l.wrap(object, err)
+	case info.IsDir():
+		return l.enter(ctx, folder, name, object+"/")
+	case info.Mode().IsRegular():
+		return l.fn(object, info.Size())
+	}
+	return nil
+}
+
+// namesIn reads the whole folder before anything is done with it: some file
+// systems skip entries when others are removed between two reads.
+func namesIn(folder *os.Root) ([]string, error) {
+	f, err := folder.Open(".")
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	names, err := f.Readdirnames(-1)
+	if isNotExist(err) {
+		return nil, nil
+	}
+	return names, err
+}
+
+func (l *lister) wrap(prefix string, err error) error {
+	return fmt.Errorf("listing objects %q in %q: %w", prefix, l.store.path, err)
+}

@@ -1,0 +1,3 @@
+package local
+
+const nonblock = 0 // folders hold no named pipes
