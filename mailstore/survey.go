@@ -1,0 +1,218 @@
+package mailstore
+
+import (
+	"cmp"
+	"context"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"strings"
+)
+
+// Counts are the sizes of a part of a store.
+type Counts struct {
+	Files      int64 // regular files
+	Messages   int64 // messages in Maildirs and mboxes
+	Bytes      int64 // of the regular files
+	Unreadable int64 // files and folders that this user may not read; what is below such a folder is not counted
+}
+
+func (c *Counts) add(o Counts) {
+	c.Files += o.Files
+	c.Messages += o.Messages
+	c.Bytes += o.Bytes
+	c.Unreadable += o.Unreadable
+}
+
+// A Survey says how much is in a store.
+type Survey struct {
+	Total      Counts
+	Mailboxes  []Counts     // as Store.Mailboxes
+	Other      Counts       // what belongs to nobody
+	Unreadable []Unreadable // sorted by place
+}
+
+// Survey walks the whole store and counts. It reads the mboxes, for there is
+// no other way to know how many messages they hold, and no other file. What
+// changes meanwhile is counted or not. It returns an error only when ctx ends.
+func (s *Store) Survey(ctx context.Context) (*Survey, error) {
+	v := &surveyor{ctx: ctx, store: s, result: &Survey{Mailboxes: make([]Counts, len(s.Mailboxes))}}
+	for i, root := range s.Roots {
+		v.root = i
+		v.start(root)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	r := v.result
+	r.Total.add(r.Other)
+	for _, c := range r.Mailboxes {
+		r.Total.add(c)
+	}
+	slices.SortFunc(r.Unreadable, func(a, b Unreadable) int {
+		return cmp.Or(cmp.Compare(a.Root, b.Root), strings.Compare(a.Path, b.Path))
+	})
+	return r, nil
+}
+
+type surveyor struct {
+	ctx    context.Context
+	store  *Store
+	root   int
+	result *Survey
+}
+
+// counts returns the counts of a mailbox, or those of nobody.
+func (v *surveyor) counts(mailbox int) *Counts {
+	if mailbox == Nobody {
+		return &v.result.Other
+	}
+	return &v.result.Mailboxes[mailbox]
+}
+
+// start surveys the root at the absolute path root.
+func (v *surveyor) start(root string) {
+	if info, err := os.Stat(root); err == nil && !info.IsDir() {
+		v.fileRoot(root)
+		return
+	}
+	h, err := os.OpenRoot(root)
+	if err != nil {
+		v.unreadable("", v.store.Dir(v.root, "").Mailbox, err)
+		return
+	}
+	defer h.Close()
+	v.dir(h, "")
+}
+
+// fileRoot surveys a root that is a file.
+func (v *surveyor) fileRoot(root string) {
+	i := strings.LastIndexByte(root, os.PathSeparator)
+	h, err := os.OpenRoot(root[:i+1])
+	if err != nil {
+		v.unreadable("", Nobody, err)
+		return
+	}
+	defer h.Close()
+	role, mailbox := v.store.Dir(v.root, "").File("")
+	v.file(h, root[i+1:], "", role, mailbox)
+}
+
+// dir surveys the folder h at path.
+func (v *surveyor) dir(h *os.Root, path string) {
+	info := v.store.Dir(v.root, path)
+	f, err := h.Open(".")
+	if err != nil {
+		v.unreadable(path, info.Mailbox, err)
+		return
+	}
+	defer f.Close()
+	for v.ctx.Err() == nil {
+		entries, err := f.ReadDir(namesAtOnce)
+		for _, e := range entries {
+			v.entry(h, info, path, e)
+		}
+		if err == io.EOF {
+			return
+		}
+		if err != nil {
+			v.unreadable(path, info.Mailbox, err)
+			return
+		}
+	}
+}
+
+// entry surveys one entry of the folder h, of which info tells.
+func (v *surveyor) entry(h *os.Root, info DirInfo, path string, e fs.DirEntry) {
+	name := e.Name()
+	p := joinPath(path, name)
+	switch e.Type() {
+	case fs.ModeDir:
+		sub, err := h.OpenRoot(name)
+		if err != nil {
+			v.unreadable(p, v.store.Dir(v.root, p).Mailbox, err)
+			return
+		}
+		defer sub.Close()
+		v.dir(sub, p)
+	case 0:
+		role, mailbox := info.File(name)
+		v.file(h, name, p, role, mailbox)
+	}
+}
+
+// file surveys the regular file called name in h.
+func (v *surveyor) file(h *os.Root, name, path string, role FileRole, mailbox int) {
+	if v.ctx.Err() != nil {
+		return
+	}
+	info, err := h.Lstat(name)
+	if err != nil {
+		v.unreadable(path, mailbox, err)
+		return
+	}
+	c := v.counts(mailbox)
+	c.Files++
+	c.Bytes += info.Size()
+	if role == Message {
+		c.Messages++
+	}
+	if role == MboxFile {
+		n, err := v.countMbox(h, name)
+		c.Messages += n
+		if err != nil {
+			v.unreadable(path, mailbox, err)
+		}
+	} else if !mayRead(h, name, info) {
+		v.unreadable(path, mailbox, fs.ErrPermission)
+	}
+}
+
+// countMbox counts the messages in a file, none if it is no mbox.
+func (v *surveyor) countMbox(h *os.Root, name string) (int64, error) {
+	if kind, err := mboxKind(h, name); err != nil || kind != fullMbox {
+		return 0, err
+	}
+	f, err := openFile(h, name)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	var c MboxCounter
+	buf := make([]byte, 1<<17)
+	for v.ctx.Err() == nil {
+		n, err := f.Read(buf)
+		c.Write(buf[:n])
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			return 0, err
+		}
+	}
+	return c.Messages(), nil
+}
+
+// unreadable notes what could not be read, unless it is gone.
+func (v *surveyor) unreadable(path string, mailbox int, err error) {
+	if os.IsNotExist(err) {
+		return
+	}
+	v.counts(mailbox).Unreadable++
+	v.result.Unreadable = append(v.result.Unreadable, Unreadable{v.root, path, err})
+}
+
+// mayRead reports whether this user may read the file. It asks the system only
+// where the file's mode does not say so.
+func mayRead(h *os.Root, name string, info fs.FileInfo) bool {
+	if os.Geteuid() == 0 || info.Mode()&0o004 != 0 {
+		return true
+	}
+	f, err := openFile(h, name)
+	if err != nil {
+		return !os.IsPermission(err)
+	}
+	f.Close()
+	return true
+}
