@@ -1,0 +1,9 @@
+//go:build unix
+
+package restore_test
+
+import "syscall"
+
+const errFull = syscall.ENOSPC
+
+const canLink = true

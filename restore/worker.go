@@ -1,0 +1,151 @@
+package restore
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"restante/blob"
+)
+
+// A worker is one of the goroutines that work on a window.
+type worker struct {
+	r   *runner
+	ctx context.Context
+	h   *blob.Hasher
+	buf []byte // scratch
+	*lineEncoder
+
+	file *file    // whose temporary file is open
+	out  *outFile // that file
+}
+
+// parallel calls fn for 0 to n-1, each on some worker, and returns when all
+// are done or ctx has ended. Each worker has a run of numbers of its own and
+// then helps with the others': neighbours make files in one folder, where two
+// workers would wait for each other.
+func (r *runner) parallel(ctx context.Context, n int, fn func(k *worker, i int)) {
+	workers := min(n, r.opts.Workers)
+	next := make([]atomic.Int64, workers) // of each run
+	var working sync.WaitGroup
+	for own := range workers {
+		working.Go(func() {
+			k := &worker{r: r, ctx: ctx, h: blob.NewHasher(r.key)}
+			defer k.closeFile()
+			for j := range workers {
+				run := (own + j) % workers
+				from, to := n*run/workers, n*(run+1)/workers
+				for ctx.Err() == nil {
+					i := from + int(next[run].Add(1)) - 1
+					if i >= to {
+						break
+					}
+					fn(k, i)
+				}
+			}
+		})
+	}
+	working.Wait()
+}
+
+// round writes the files of a window that pick chooses.
+func (r *runner) round(ctx context.Context, w *window, pick func(*file) bool) {
+	var tasks []func(*worker)
+	for _, s := range w.segments {
+		s.live, s.left = pick(s.file), s.pieces
+		if !s.live {
+			continue
+		}
+		s.file.left.Add(1)
+		if s.pieces == 0 {
+			tasks = append(tasks, func(k *worker) { k.finish(s) })
+		}
+	}
+	for _, f := range w.ends {
+		if !pick(f) {
+			continue
+		}
+		if f.planErr != nil {
+			r.fail(f, f.planErr)
+		} else if f.left.Add(-1) == 0 {
+			tasks = append(tasks, func(k *worker) { k.complete(f) })
+		}
+	}
+	for i := range w.jobs {
+		if j := &w.jobs[i]; j.live(w) {
+			tasks = append(tasks, func(k *worker) { k.job(w, j) })
+		}
+	}
+	r.parallel(ctx, len(tasks), func(k *worker, i int) { tasks[i](k) })
+	r.held.Store(0) // what was held for files that failed
+}
+
+// live reports whether any file of this round needs the clump.
+func (j *job) live(w *window) bool {
+	for i := j.from; i < j.to; i++ {
+		if w.needs[i].live() {
+			return true
+		}
+	}
+	return false
+}
+
+func (n *need) live() bool { return n.seg.live && !n.seg.file.failed() }
+
+var errMissing = fmt.Errorf("%w: it is missing", ErrDamaged)
+
+// job fetches a clump and hands out its pieces.
+func (k *worker) job(w *window, j *job) {
+	needs := w.needs[j.from:j.to]
+	var raw []byte
+	err := errMissing
+	if j.clump != (blob.Clump{}) {
+		raw, err = k.r.src.Clump(k.ctx, j.clump)
+	}
+	if err != nil && k.ctx.Err() != nil {
+		return
+	}
+	for len(needs) > 0 && k.ctx.Err() == nil {
+		n := 1
+		for n < len(needs) && needs[n].id == needs[0].id {
+			n++
+		}
+		k.piece(raw, err, needs[:n])
+		needs = needs[n:]
+	}
+}
+
+// piece checks one piece and hands it to all that need it. err says why its
+// clump could not be had.
+func (k *worker) piece(raw []byte, err error, needs []need) {
+	first := &needs[0]
+	var data []byte
+	if err == nil {
+		data, err = k.cut(raw, first)
+	}
+	for i := range needs {
+		n := &needs[i]
+		switch {
+		case !n.live():
+		case err != nil:
+			k.r.fail(n.seg.file, fmt.Errorf("reading piece %s: %w", n.id.Short(), err))
+		default:
+			k.put(n, data)
+		}
+	}
+}
+
+// cut returns the bytes of a piece, checked against its ID.
+func (k *worker) cut(raw []byte, n *need) ([]byte, error) {
+	p := n.place
+	end := uint64(p.Inner) + uint64(p.Size)
+	if end > uint64(len(raw)) {
+		return nil, fmt.Errorf("%w: its clump at %d of pack %s ends before it does", ErrDamaged, p.Offset, p.Pack.Short())
+	}
+	data := raw[p.Inner:end:end]
+	if k.h.Sum(data) != n.id {
+		return nil, fmt.Errorf("%w: the clump at %d of pack %s holds other bytes", ErrDamaged, p.Offset, p.Pack.Short())
+	}
+	return data, nil
+}
