@@ -57,6 +57,12 @@ func TestSumJoinsItsParts(t *testing.T) {
 	if got := h.Sum(whole[:7], nil, whole[7:9000], whole[9000:]); got != want {
 		t.Error("the ID of a piece depends on how its bytes were handed over")
 	}
+	h.Begin()
+	h.Write(whole[:5000])
+	h.Write(whole[5000:])
+	if h.ID() != want {
+		t.Error("a piece that is handed over in parts has another ID")
+	}
 	n := blob.NewNameHash()
 	n.Write(whole[:100])
 	n.Write(whole[100:])

@@ -46,6 +46,16 @@ func (h *Hasher) Sum(parts ...[]byte) ID {
 	return ID(h.h.Sum(h.buf[:0]))
 }
 
+// Begin begins a piece that is handed over with Write and named by ID. Sum
+// begins a piece of its own and so ends this one.
+func (h *Hasher) Begin() { h.h.Reset() }
+
+// Write adds p to the piece that Begin began; it never fails.
+func (h *Hasher) Write(p []byte) (int, error) { return h.h.Write(p) }
+
+// ID returns the ID of what was written since Begin.
+func (h *Hasher) ID() ID { return ID(h.h.Sum(h.buf[:0])) }
+
 // A NameHash computes the name of an object as its bytes go by: BLAKE3 with
 // no key, so that bit rot is found by whoever holds the bytes.
 type NameHash struct{ h *blake3.Hasher }

@@ -1,0 +1,131 @@
+package repo
+
+import (
+	"bytes"
+	"fmt"
+
+	"github.com/klauspost/compress/zstd"
+
+	"restante/blob"
+)
+
+// How a clump's bytes are kept: the first byte under the seal. Part of the format.
+const (
+	codecRaw  = 0
+	codecZstd = 1
+)
+
+// Compression is the choice between speed and size.
+type Compression string
+
+// The choices, as they are written on the command line.
+const (
+	Fastest Compression = "fastest"
+	Default Compression = "default"
+	Max     Compression = "max"
+)
+
+// ParseCompression reads a choice as it is written on the command line.
+func ParseCompression(s string) (Compression, error) {
+	switch c := Compression(s); c {
+	case Fastest, Default, Max:
+		return c, nil
+	}
+	return "", fmt.Errorf("unknown compression %q: it is %s, %s or %s", s, Fastest, Default, Max)
+}
+
+func (c Compression) level() zstd.EncoderLevel {
+	switch c {
+	case Fastest:
+		return zstd.SpeedFastest
+	case Max:
+		return zstd.SpeedBestCompression
+	}
+	return zstd.SpeedDefault
+}
+
+// A compressor turns raw clumps into what is sealed, and proves that what is
+// sealed turns into the raw bytes again. It serves one goroutine.
+type compressor struct {
+	enc    *zstd.Encoder
+	dec    *zstd.Decoder
+	packed []byte
+	check  []byte
+}
+
+func newCompressor(level Compression) (*compressor, error) {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level.level()), zstd.WithEncoderConcurrency(1),
+		zstd.WithWindowSize(1<<20), zstd.WithEncoderCRC(false))
+	if err != nil {
+		return nil, fmt.Errorf("setting up compression: %w", err)
+	}
+	dec, err := newDecompressor()
+	if err != nil {
+		return nil, err
+	}
+	return &compressor{enc: enc, dec: dec}, nil
+}
+
+// newDecompressor returns a decoder for clumps; it serves several goroutines.
+func newDecompressor() (*zstd.Decoder, error) {
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(0), zstd.WithDecoderMaxMemory(MaxPiece), zstd.IgnoreChecksum(true))
+	if err != nil {
+		return nil, fmt.Errorf("setting up decompression: %w", err)
+	}
+	return dec, nil
+}
+
+// pack returns the codec byte and the shorter form of raw. The result is valid
+// until the next call. Every compressed form is decompressed and compared
+// here, before its source is dropped: a fault of memory or of the compressor
+// must not become a backup that cannot be read.
+func (c *compressor) pack(raw []byte) ([]byte, error) {
+	c.packed = c.enc.EncodeAll(raw, append(c.packed[:0], codecZstd))
+	if len(c.packed) > len(raw) {
+		c.packed = append(append(c.packed[:0], codecRaw), raw...)
+		return c.packed, nil
+	}
+	var err error
+	c.check, err = unpackClump(c.dec, c.check[:0], c.packed)
+	if err != nil || !bytes.Equal(c.check, raw) {
+		return nil, fmt.Errorf("compressing a clump of %d bytes: it does not decompress to what it was made from; check this machine's memory (%v)", len(raw), err)
+	}
+	return c.packed, nil
+}
+
+// unpackClump appends the raw bytes of an opened clump to dst.
+func unpackClump(dec *zstd.Decoder, dst, packed []byte) ([]byte, error) {
+	if len(packed) == 0 {
+		return nil, errClump
+	}
+	switch packed[0] {
+	case codecRaw:
+		return append(dst, packed[1:]...), nil
+	case codecZstd:
+		out, err := dec.DecodeAll(packed[1:], dst)
+		if err != nil {
+			return nil, fmt.Errorf("decompressing: %w", err)
+		}
+		return out, nil
+	}
+	return nil, fmt.Errorf("%w: codec %d is not known", errClump, packed[0])
+}
+
+var errClump = fmt.Errorf("the clump is malformed")
+
+// A clump being filled: pieces of one class, side by side.
+type openClump struct {
+	class  blob.Class
+	raw    []byte
+	pieces []Piece
+}
+
+func (c *openClump) add(id blob.ID, data []byte) {
+	c.raw = append(c.raw, data...)
+	c.pieces = append(c.pieces, Piece{id, uint32(len(data))})
+}
+
+func (c *openClump) reset() {
+	c.raw = c.raw[:0]
+	c.pieces = nil // handed over to the directory
+}

@@ -1,0 +1,157 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"restante/blob"
+	"restante/index"
+	"restante/seal"
+	"restante/storage"
+)
+
+// flush sends the last packs and waits until all have become durable or failed.
+func (s *Session) flush(ctx context.Context) {
+	for _, slot := range []*packSlot{&s.data, &s.tree} {
+		slot.mu.Lock()
+		s.send(ctx, slot)
+		slot.mu.Unlock()
+	}
+	s.wg.Wait()
+}
+
+// checkpoint names the packs that have become durable since the last one in
+// index objects, which it returns. What is named there, a later session finds.
+// A crash before leaves packs that no index object names; the next session
+// adopts them.
+func (s *Session) checkpoint(ctx context.Context) (map[blob.ID]*index.Object, error) {
+	s.mu.Lock()
+	done := s.done
+	s.done, s.entries, s.last = nil, 0, time.Now()
+	s.mu.Unlock()
+	own := map[blob.ID]*index.Object{}
+	for _, kind := range []struct{ pack, index seal.Kind }{{seal.KindDataPack, seal.KindDataIndex}, {seal.KindTreePack, seal.KindTreeIndex}} {
+		for o := range indexObjects(done, kind.pack) {
+			data, err := s.r.sealIndex(kind.index, s.id, o)
+			if err != nil {
+				return nil, err
+			}
+			name := blob.NameOf(data)
+			if err := putOnce(ctx, s.r.store, indexName(name), data); err != nil {
+				return nil, err
+			}
+			s.mu.Lock()
+			s.stored += int64(len(data))
+			s.mu.Unlock()
+			own[name] = o
+		}
+	}
+	return own, nil
+}
+
+// indexObjects yields index objects for the packs of one kind, each within the
+// format's limit.
+func indexObjects(done []donePack, kind seal.Kind) func(func(*index.Object) bool) {
+	return func(yield func(*index.Object) bool) {
+		o := &index.Object{}
+		flush := func() bool {
+			if len(o.Packs) == 0 {
+				return true
+			}
+			slices.SortFunc(o.Entries, compareEntries)
+			full := o
+			o = &index.Object{}
+			return yield(full)
+		}
+		for _, p := range done {
+			if p.kind != kind {
+				continue
+			}
+			if len(o.Entries)+pieces(p.clumps) > maxIndexEntries && !flush() {
+				return
+			}
+			o.Packs = append(o.Packs, index.Pack{ID: p.id, Size: p.size})
+			o.Entries = appendEntries(o.Entries, p.id, p.clumps)
+		}
+		flush()
+	}
+}
+
+func pieces(clumps []ClumpInfo) (n int) {
+	for _, c := range clumps {
+		n += len(c.Pieces)
+	}
+	return n
+}
+
+// appendEntries adds the index entries of one pack.
+func appendEntries(entries []index.Entry, pack blob.ID, clumps []ClumpInfo) []index.Entry {
+	for _, c := range clumps {
+		inner := uint32(0)
+		for _, p := range c.Pieces {
+			entries = append(entries, index.Entry{ID: p.ID, Place: blob.Place{
+				Clump: blob.Clump{Pack: pack, Offset: c.Offset, Length: c.Length}, Inner: inner, Size: p.Size}})
+			inner += p.Size
+		}
+	}
+	return entries
+}
+
+// Commit makes everything durable in this order: packs, index objects, and
+// last the snapshot, whose payload is the caller's affair. All Writers must have been flushed.
+// When it returns nil the snapshot exists.
+func (s *Session) Commit(ctx context.Context, payload func(stored int64) ([]byte, error)) error {
+	s.flush(ctx)
+	if err := s.failed(); err != nil {
+		return err
+	}
+	own, err := s.checkpoint(ctx)
+	if err != nil {
+		return err
+	}
+	record, err := payload(s.Stored())
+	if err != nil {
+		return err
+	}
+	data, err := s.r.sealBytes(seal.Header{Kind: seal.KindSnapshot, Mode: seal.ModePublic, Session: s.id}, record)
+	if err != nil {
+		return err
+	}
+	// The one step that makes the backup exist.
+	if err := putOnce(ctx, s.r.store, snapshotName(s.id), data); err != nil {
+		if errors.Is(err, storage.ErrExists) {
+			return ErrClosed
+		}
+		return err
+	}
+	if err := s.r.reindex(ctx, own); err != nil {
+		s.r.warnf("the local index could not be brought up to date, the next run will: %v", err)
+	}
+	return nil
+}
+
+// Abandon ends the session without a snapshot. What was flushed stays in the
+// repository, so that the next run finds it. It may be called after an error
+// of any other method, and does what can still be done; its own error says
+// what could not. After a Commit that failed the snapshot may exist all the
+// same: then it stays.
+func (s *Session) Abandon(ctx context.Context) error {
+	s.flush(ctx)
+	_, err := s.checkpoint(ctx)
+	return errors.Join(err, s.bury(ctx))
+}
+
+// bury puts the tombstone that ends the session, unless it has ended.
+func (s *Session) bury(ctx context.Context) error {
+	data, err := s.r.sealRecord(seal.Header{Kind: seal.KindTombstone, Mode: seal.ModeIndex, Session: s.id}, tombstone{Time: now()})
+	if err != nil {
+		return err
+	}
+	err = putOnce(ctx, s.r.store, snapshotName(s.id), data)
+	if errors.Is(err, storage.ErrExists) {
+		return nil // it has ended already
+	}
+	return err
+}

@@ -1,0 +1,272 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"restante/blob"
+	"restante/seal"
+	"restante/storage"
+)
+
+// CutterVersion names the rules by which files are cut into pieces. A recipe
+// carries the version it was cut with.
+const CutterVersion = 1
+
+const (
+	maxConfig = 1 << 20
+	maxKey    = 16 << 10
+)
+
+// A config is what the owner says of the repository. It is replaced by a
+// config with the next number, never changed.
+type config struct {
+	Number uint64    `cbor:"1,keyasint"`
+	Cutter uint8     `cbor:"2,keyasint"`
+	Keys   []KeyInfo `cbor:"3,keyasint"`
+}
+
+// A KeyInfo describes one key: what signs with it, and where its key file is.
+type KeyInfo struct {
+	Signer  seal.SignerID `cbor:"1,keyasint"`
+	Public  [32]byte      `cbor:"2,keyasint"` // Ed25519
+	Role    seal.Role     `cbor:"3,keyasint"`
+	Object  blob.ID       `cbor:"4,keyasint"` // name under keys/
+	Label   string        `cbor:"5,keyasint"`
+	Created int64         `cbor:"6,keyasint"` // seconds since 1970
+	Removed int64         `cbor:"7,keyasint,omitempty"`
+}
+
+// ID returns the name that a person uses for the key.
+func (k KeyInfo) ID() string { return k.Object.Short() }
+
+func configName(n uint64) string { return fmt.Sprintf("config/%08d", n) }
+
+// configNames returns the names of the configs, highest number first.
+func configNames(ctx context.Context, store storage.Store) ([]string, error) {
+	var names []string
+	err := store.List(ctx, "config/", func(name string, size int64) error {
+		if n, err := strconv.ParseUint(strings.TrimPrefix(name, "config/"), 10, 64); err == nil && configName(n) == name && size <= maxConfig {
+			names = append(names, name)
+		}
+		return nil
+	})
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return nil, fmt.Errorf("looking for a repository: %w", err)
+	}
+	if len(names) == 0 {
+		return nil, ErrNoRepository
+	}
+	slices.SortFunc(names, func(a, b string) int { return -compareNumbered(a, b) })
+	return names, nil
+}
+
+// compareNumbered orders names that end in a number without leading zeros past its eighth digit.
+func compareNumbered(a, b string) int {
+	if len(a) != len(b) {
+		return len(a) - len(b)
+	}
+	return strings.Compare(a, b)
+}
+
+// Probe reports whether there is a repository in store that this program can
+// open, without a key. Its errors are ErrNoRepository and seal.TooNewError.
+func Probe(ctx context.Context, store storage.Store) error {
+	names, err := configNames(ctx, store)
+	if err != nil {
+		return err
+	}
+	return checkVersion(ctx, store, names)
+}
+
+// checkVersion refuses a repository that is newer than this program. The
+// highest config that begins as one tells; what does not is passed over here
+// as later.
+func checkVersion(ctx context.Context, store storage.Store, names []string) error {
+	for _, name := range names {
+		data, err := store.Get(ctx, name, 0, seal.HeaderSize)
+		if errors.Is(err, storage.ErrShort) || errors.Is(err, storage.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", name, err)
+		}
+		_, err = seal.ParseHeader(data)
+		if err == nil || errors.Is(err, seal.ErrTooNew) {
+			return err
+		}
+	}
+	return nil
+}
+
+// takeConfig reads the config and checks that it lists the key that r has.
+func (r *Repository) takeConfig(ctx context.Context) error {
+	c, err := r.loadConfig(ctx)
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(c.Keys, func(k KeyInfo) bool { return k.Signer == r.keys.Signer() })
+	if i < 0 || c.Keys[i].Removed != 0 {
+		return errNotListed
+	}
+	r.config = *c
+	return nil
+}
+
+// loadConfig returns the highest config that the owner signed. One that is
+// invalid is passed over: whoever can write to the storage could otherwise
+// keep the repository from opening. An older one than this machine has seen
+// is refused.
+func (r *Repository) loadConfig(ctx context.Context) (*config, error) {
+	// Read before the names are: another process may make a config meanwhile.
+	least := readNumber(r.seen)
+	names, err := configNames(ctx, r.store)
+	if err != nil {
+		return nil, err
+	}
+	var damage error
+	for _, name := range names {
+		c, err := r.readConfig(ctx, name)
+		if errors.As(err, new(*DamageError)) {
+			damage = errors.Join(damage, err)
+			r.warnf("passing over %s: %v", name, err)
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		if c.Number < least {
+			return nil, &DamageError{Object: name, Err: fmt.Errorf("this machine has seen config %d, which is gone: the storage was rolled back; if you did that yourself, remove %s", least, r.seen)}
+		}
+		return c, writeNumber(r.seen, c.Number)
+	}
+	return nil, damage
+}
+
+// readConfig reads one config. A DamageError says that it is none that the
+// owner signed.
+func (r *Repository) readConfig(ctx context.Context, name string) (*config, error) {
+	data, err := r.store.Get(ctx, name, 0, -1)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", name, err)
+	}
+	owner := func(seal.SignerID) ([32]byte, bool) { return r.keys.OwnerPublic, true }
+	var c config
+	_, err = r.openRecord(data, seal.KindConfig, &c, owner)
+	switch {
+	case errors.Is(err, seal.ErrTooNew):
+		return nil, err
+	case err == nil && configName(c.Number) != name:
+		err = fmt.Errorf("it says it is config %d", c.Number)
+	case err == nil && (c.Cutter == 0 || len(c.Keys) == 0):
+		err = errors.New("it is incomplete")
+	}
+	if err != nil {
+		return nil, &DamageError{Object: name, Err: err}
+	}
+	return &c, nil
+}
+
+// changeConfig makes what change does to a copy the repository's config. Of
+// several changes at once one wins; the others get ErrChanged and change
+// nothing. After another error the change may have been made.
+func (r *Repository) changeConfig(ctx context.Context, change func(*config) error) error {
+	r.configMu.Lock()
+	defer r.configMu.Unlock()
+	next := r.config
+	next.Keys = slices.Clone(next.Keys)
+	if err := change(&next); err != nil {
+		return err
+	}
+	for {
+		next.Number++
+		data, err := r.sealConfig(next)
+		if err != nil {
+			return err
+		}
+		err = putOnce(ctx, r.store, configName(next.Number), data)
+		if err == nil {
+			r.config = next
+			return nil
+		}
+		if !errors.Is(err, storage.ErrExists) {
+			return err
+		}
+		// A number that something else than a config has taken is passed over,
+		// as it is in reading.
+		if _, err := r.readConfig(ctx, configName(next.Number)); err == nil {
+			return ErrChanged
+		} else if !errors.As(err, new(*DamageError)) {
+			return err
+		}
+	}
+}
+
+func (r *Repository) sealConfig(c config) ([]byte, error) {
+	data, err := r.sealRecord(seal.Header{Kind: seal.KindConfig, Mode: seal.ModeIndex}, c)
+	if len(data) > maxConfig {
+		return nil, fmt.Errorf("making a config: it has %d bytes with its %d keys; at most %d would be read again", len(data), len(c.Keys), maxConfig)
+	}
+	return data, err
+}
+
+// signer returns the public key of whoever signs as id, removed keys included:
+// what they signed while they were valid stands. A key that came since the
+// repository was opened is looked for in the newest config.
+func (r *Repository) signer(ctx context.Context) func(seal.SignerID) ([32]byte, bool) {
+	return func(id seal.SignerID) ([32]byte, bool) {
+		r.configMu.Lock()
+		defer r.configMu.Unlock()
+		if key, ok := r.config.signer(id); ok {
+			return key, true
+		}
+		newer, err := r.loadConfig(ctx)
+		if err != nil || newer.Number <= r.config.Number {
+			return [32]byte{}, false
+		}
+		return newer.signer(id)
+	}
+}
+
+func (c *config) signer(id seal.SignerID) ([32]byte, bool) {
+	for _, k := range c.Keys {
+		if k.Signer == id {
+			return k.Public, true
+		}
+	}
+	return [32]byte{}, false
+}
+
+// CachePath returns the path of this repository's cache named name in dir.
+func (r *Repository) CachePath(dir, name string) string {
+	return filepath.Join(dir, r.keys.Repo.String(), name)
+}
+
+// readNumber returns the number in a small file, 0 when there is none.
+func readNumber(path string) uint64 {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return 0
+	}
+	n, _ := strconv.ParseUint(strings.TrimSpace(string(b)), 10, 64)
+	return n
+}
+
+func writeNumber(path string, n uint64) error {
+	if readNumber(path) == n {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return fmt.Errorf("making the cache directory: %w", err)
+	}
+	if err := os.WriteFile(path, strconv.AppendUint(nil, n, 10), 0o600); err != nil {
+		return fmt.Errorf("writing the cache: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,189 @@
+// Package repo is the repository: it keeps pieces of data, each once,
+// compressed and sealed, in a [storage.Store], and the snapshots that refer to
+// them. It knows neither files nor mailboxes.
+//
+// This comment is the format, version 0, and the order in which objects come
+// and go. Headers, boxes ("content", "directory"), signatures and key files are
+// those of package seal; IDs, names and classes those of package blob. CBOR is
+// deterministic, as package cbor has it. Numbers are little endian; a uvarint
+// is a number in 7-bit groups, the lowest first, in as few bytes as possible.
+//
+// # Objects
+//
+//	README                  plain text, says what this is
+//	config/NNNNNNNN         kind 'c': number, decimal, eight digits at least, from 1
+//	keys/HASH               a key file (package seal)
+//	packs/HH/HASH           kind 'p' or 't'; HH: the first two digits of HASH
+//	index/HASH              kind 'i' or 'j'
+//	intents/SESSION         kind 'n'
+//	snapshots/SESSION       kind 's', or 'x' for a tombstone
+//
+// HASH is the name that the object's bytes have (BLAKE3, 64 hexadecimal
+// digits), SESSION the session that its header names (32 digits). Objects are
+// put once and never changed. Objects with other names are ignored. Packs and
+// snapshots are of mode 1 (public), the others of mode 2 (index).
+//
+// # Records
+//
+// Configs, intents, snapshots and tombstones are records:
+//
+//	prefix      96 bytes in mode 2, 1,184 in mode 1
+//	payload     padded and sealed: content box, part 'r', position 0
+//	signature   64 bytes, of the BLAKE3 of all before
+//
+// Padded means: the byte 0x80 and then zeros bring the payload to the length
+// that Padmé gives for one byte more than it has, but to 1,024 bytes at least
+// (Nikitin et al., "Reducing Metadata Leakage", 2019, section 4: with E =
+// ⌊log2 n⌋ and S = ⌊log2 E⌋+1, n is rounded up to a multiple of 2^(E-S)). The
+// owner's key signs configs. The key that the header names signs the others;
+// a config lists it, be it as removed: what it signed before stands.
+//
+// The payload of a snapshot is package snapshot's affair. The others are CBOR
+// maps; a reader refuses keys that are not listed here.
+//
+//	config     1 number   2 cutter version (1)   3 array of keys, each a map:
+//	           1 signer, 16 bytes       2 Ed25519 public key, 32 bytes
+//	           3 role, 1 or 2           4 HASH of the key file, 32 bytes
+//	           5 label, at most 256 bytes
+//	           6 made, 7 removed: seconds since 1970; 7 is left out until then
+//	intent     1 operation, "backup"    2 store   3 host   4 user
+//	           5 session of the parent snapshot, 16 bytes, zeros for none
+//	           6 started, nanoseconds since 1970
+//	           7 process, a map: 1 machine (the boot ID on Linux, else the host)
+//	             2 host   3 number   4 start time, in the system's own unit
+//	tombstone  1 time, seconds since 1970
+//
+// The config with the highest number that opens and has the owner's signature
+// counts; others are passed over. A reader remembers the number it has seen
+// and refuses a lower one. A key that it does not list, or lists as removed,
+// does not open the repository, though its key file may still be there.
+//
+// # Packs
+//
+//	prefix      1,184 bytes
+//	clumps      each sealed: content box, part 'c', position = its offset in the pack
+//	padding     random bytes
+//	directory   sealed: directory box, part 'd', position 0
+//	length      of the sealed directory, 4 bytes, sealed: directory box, part 'l', position 0
+//	signature   64 bytes, of the BLAKE3 of prefix, sealed directory and sealed length
+//
+// The padding brings the pack to the length that Padmé gives, but to 256 KiB at
+// least (kind 'p') or 16 KiB (kind 't'). Kind 't' holds the clumps of class
+// page, kind 'p' all others. The last 84 bytes, length and signature, are read
+// first by who looks for the directory.
+//
+// A clump is pieces of one class, one after the other. What is sealed is a byte
+// that says how they are kept, and the bytes: 0, as they are; 1, zstd (RFC
+// 8878) frames that decompress to at most 8 MiB.
+//
+// The directory describes the clumps in their order; the first begins after
+// the prefix, each other where the one before ends.
+//
+//	uvarint      number of clumps; for each:
+//	1 byte       class
+//	uvarint      length, sealed
+//	uvarint      length, opened and decompressed
+//	16 bytes     the last 16 of the sealed clump, which bind its content
+//	uvarint      number of pieces, at least 1; for each:
+//	32 bytes     ID
+//	uvarint      length, at least 1; they add up to the clump's
+//
+// # Index objects
+//
+// An index object says where the pieces of some packs lie, all of kind 'p'
+// (then it is of kind 'i') or 't' ('j'). It says nothing that their
+// directories do not say.
+//
+//	prefix      96 bytes
+//	blocks      each sealed: content box, part 'b', position = its number from 0
+//	head        padded and sealed: directory box, part 'h', position 0
+//	length      of the sealed head, 4 bytes, sealed: directory box, part 'l', position 0
+//	signature   64 bytes, of the BLAKE3 of all before
+//
+// The head's padding brings the whole object to the length that Padmé gives,
+// but to 1,024 bytes at least. The head is a CBOR map: 1 array of packs, each
+// [HASH, length], none twice; 2 array of blocks, each [ID of its first entry,
+// length as sealed]. A block has 1,024 entries, the last one at least one.
+// Entries ascend strictly by ID, then by HASH of the pack, offset and inner
+// offset:
+//
+//	32 bytes     ID
+//	uvarint      which of the head's packs, from 0
+//	uvarint      offset of the clump in the pack
+//	uvarint      length of the clump, sealed
+//	uvarint      inner offset: where the piece begins in the opened clump
+//	uvarint      length of the piece, at least 1
+//
+// The index is a hint: who reads a piece checks it against its ID.
+//
+// # Limits
+//
+// A reader refuses more, before it makes room for it.
+//
+//	piece, clump as opened   8 MiB
+//	clump as sealed          8 MiB + 17 bytes
+//	pack                     96 MiB
+//	directory as sealed      32 MiB
+//	index object             2^20 entries
+//	record                   4 MiB, a config 1 MiB
+//	key file                 16 KiB
+//
+// # Versions
+//
+// The version is the one in the headers. A program refuses a repository whose
+// highest config has a newer one, and each object that has; it writes the one
+// it knows. A change that old programs could misread is a new version.
+//
+// # Order
+//
+// Whatever is put is durable before what refers to it is put. A session is one
+// run that writes. It ends with one exclusive put at snapshots/SESSION, by
+// itself or by whoever takes it for dead; who comes second has lost. Between
+// two steps a crash leaves what the right column says. Nothing that was
+// committed is lost, and nothing has to be repaired.
+//
+//	new repository   README          a folder that is no repository and
+//	                 key file        has to be removed by hand
+//	                 config 1        (the repository exists)
+//	session          intent          an open session; it hinders nobody once its process is gone
+//	                 packs           packs that no index object names; the next
+//	                                 session to begin adopts them, from their directories
+//	                 index objects   pieces that no snapshot refers to; the next session finds them
+//	                 snapshot        (the backup exists)
+//	               or tombstone      (the session made no snapshot)
+//	new key          key file        a key file that no config lists, and that therefore opens nothing
+//	                 config          (the key exists)
+//	removed key      config          (the key is no longer accepted) its file, which opens nothing
+//	                 key file goes
+//
+// Index objects are put at the end of a session and at checkpoints on the way.
+// A put whose outcome is not known is settled by looking: when the name is
+// taken, and by the same bytes, it has succeeded.
+//
+// A session is refused while an older one is open that works on the same
+// store of the same host, if its process lives on this machine. Of processes
+// on other machines nothing can be known; two sessions of one store at once
+// make two snapshots, which harms nothing.
+//
+// # Example
+//
+// The directory of a pack with one clump: class text, 300 bytes as sealed, 700
+// as opened, with pieces of 500 and 200 bytes.
+//
+//	01                                       one clump
+//	01                                       class text
+//	ac02                                     300
+//	bc05                                     700
+//	7461 6720 6f66 2074 6865 2063 6c75 6d70  the clump's last 16 bytes
+//	02                                       two pieces
+//	6161 6161 6161 6161 6161 6161 6161 6161  ID of the first
+//	6161 6161 6161 6161 6161 6161 6161 6161
+//	f403                                     500
+//	6262 6262 6262 6262 6262 6262 6262 6262  ID of the second
+//	6262 6262 6262 6262 6262 6262 6262 6262
+//	c801                                     200
+//
+// Sealed it is 16 bytes longer, and with the clump at offset 1,184 and the
+// trailer of 84 bytes the pack would have 1,675 bytes; padding makes 256 KiB
+// of it.
+package repo

@@ -1,0 +1,71 @@
+package repo
+
+import (
+	"time"
+
+	"restante/index"
+)
+
+// SetPackSize makes packs end at a size that tests fill quickly.
+func (s *Session) SetPackSize(n int) { s.packSz = n }
+
+// CheckpointDue makes the next pack that becomes durable end in a checkpoint.
+func (s *Session) CheckpointDue() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = time.Time{}
+}
+
+// Decoders and their counterparts.
+var (
+	EncodeDirectory = encodeDirectory
+	DecodeDirectory = decodeDirectory
+	DecodeEntries   = decodeEntries
+	AppendEntry     = appendEntry
+	Padme           = padme
+	Pad             = pad
+	PadTo           = padTo
+	Unpad           = unpad
+)
+
+// Limits and sizes that tests refer to.
+const (
+	BlockEntries   = blockEntries
+	MaxClumpLength = maxClumpLength
+	MinRecord      = minRecord
+)
+
+// IndexHead is what an index object's head says.
+type IndexHead = indexHead
+
+// DecodeHead decodes an index object's head.
+func DecodeHead(plain []byte) (*IndexHead, error) { return decodeHead(plain) }
+
+// RoundTripClump packs a clump as a Writer does and unpacks it as a reader does.
+func RoundTripClump(level Compression, raw []byte) (packed, unpacked []byte, err error) {
+	c, err := newCompressor(level)
+	if err != nil {
+		return nil, nil, err
+	}
+	if packed, err = c.pack(raw); err != nil {
+		return nil, nil, err
+	}
+	dec, err := newDecompressor()
+	if err != nil {
+		return nil, nil, err
+	}
+	unpacked, err = unpackClump(dec, nil, packed)
+	return packed, unpacked, err
+}
+
+// UnpackClump decodes an opened clump.
+func UnpackClump(packed []byte) ([]byte, error) {
+	dec, err := newDecompressor()
+	if err != nil {
+		return nil, err
+	}
+	return unpackClump(dec, nil, packed)
+}
+
+// Packs returns what the index knows of packs, for tests of what was adopted.
+func (r *Repository) Packs() []index.Pack { return r.index.Packs() }

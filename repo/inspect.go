@@ -1,0 +1,282 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+
+	"restante/blob"
+	"restante/index"
+	"restante/seal"
+	"restante/storage"
+)
+
+// A Part is one of the parts that a repository consists of: the first element
+// of its objects' names.
+type Part string
+
+// The parts.
+const (
+	Configs   Part = "config"
+	KeyFiles  Part = "keys"
+	Packs     Part = "packs"
+	Indexes   Part = "index"
+	Snapshots Part = "snapshots"
+	Intents   Part = "intents"
+	Readme    Part = "README"
+)
+
+// PartOf returns the part that the object called name belongs to, "" when it
+// is none of the repository's. It returns an error as well for a name that no
+// object of its part has.
+func PartOf(name string) (Part, error) {
+	first, rest, below := strings.Cut(name, "/")
+	part := Part(first)
+	var err error
+	good := true
+	switch part {
+	case Configs:
+		var n uint64
+		n, err = strconv.ParseUint(rest, 10, 64)
+		good = configName(n) == name
+	case KeyFiles, Indexes:
+		_, err = blob.ParseID(rest)
+	case Packs:
+		var id blob.ID
+		id, err = blob.ParseID(path.Base(rest))
+		good = packName(id) == name
+	case Snapshots, Intents:
+		_, err = seal.ParseSession(rest)
+	case Readme:
+		if below {
+			part = ""
+		}
+	default:
+		part = ""
+	}
+	if err != nil || !good {
+		return part, fmt.Errorf("no object in %s/ has such a name", part)
+	}
+	return part, nil
+}
+
+// EachObject calls fn for each object of the repository whose name begins with
+// prefix (which ends in "/" or is empty), in no order, until fn fails.
+func (r *Repository) EachObject(ctx context.Context, prefix string, fn func(name string, size int64) error) error {
+	if err := r.store.List(ctx, prefix, fn); err != nil {
+		return fmt.Errorf("listing the repository: %w", err)
+	}
+	return nil
+}
+
+// CheckObject checks an object that says all by itself: a config, a key file
+// or an intent. Of the other parts it checks nothing. Any error but the
+// context's is damage of the object; one that was deleted meanwhile is none.
+func (r *Repository) CheckObject(ctx context.Context, name string, size int64) error {
+	part, err := PartOf(name)
+	if err != nil {
+		return err
+	}
+	switch part {
+	case Configs:
+		if size > maxConfig {
+			return tooLarge(size, maxConfig)
+		}
+		_, err = r.readConfig(ctx, name)
+	case KeyFiles:
+		var object []byte
+		object, err = getLimited(ctx, r.store, name, size, maxKey)
+		if err == nil && keyName(blob.NameOf(object)) != name {
+			err = errName
+		}
+	case Intents:
+		if size > maxRecord {
+			return tooLarge(size, maxRecord)
+		}
+		var id seal.Session
+		if id, err = seal.ParseSession(path.Base(name)); err == nil {
+			_, err = r.readIntent(ctx, id)
+		}
+	}
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+func tooLarge(size, limit int64) error {
+	return fmt.Errorf("it has %d bytes; more than %d is not an object of this program", size, limit)
+}
+
+// OpenIndex opens the index object named id, of size bytes, and tells whether
+// it is one of tree packs. Any error but the context's is damage of the object.
+func (r *Repository) OpenIndex(ctx context.Context, id blob.ID, size int64) (o *index.Object, tree bool, err error) {
+	data, err := getLimited(ctx, r.store, indexName(id), size, maxIndexObject)
+	if err != nil {
+		return nil, false, err
+	}
+	if blob.NameOf(data) != id {
+		return nil, false, errName
+	}
+	h, err := seal.ParseHeader(data)
+	if err != nil {
+		return nil, false, err
+	}
+	o, err = r.openIndex(ctx, data)
+	return o, h.Kind == seal.KindTreeIndex, err
+}
+
+// WithIndex returns the repository once more, as one whose index consists of
+// the index objects named by names alone, with its cache in the folder dir.
+// So pieces can be looked up though other index objects are damaged, and what
+// the cache of this machine still knows of those is left as it is. The caller
+// closes it.
+func (r *Repository) WithIndex(ctx context.Context, dir string, names []blob.ID) (*Repository, error) {
+	x, err := index.Open(ctx, dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := x.Sync(ctx, names, r.loadIndex); err != nil {
+		return nil, errors.Join(err, x.Close())
+	}
+	return &Repository{store: r.store, keys: r.keys, config: r.config, index: x, dec: r.dec, boxes: r.boxes, pages: r.pages, warn: r.warn,
+		synced: true, refreshed: true}, nil
+}
+
+// PackName returns the name in the storage of the pack named id.
+func PackName(id blob.ID) string { return packName(id) }
+
+// PackKind reads the header of the pack named id and tells whether it is a
+// tree pack. Any error but the context's is damage of the pack.
+func (r *Repository) PackKind(ctx context.Context, id blob.ID) (tree bool, err error) {
+	header, err := r.store.Get(ctx, packName(id), 0, seal.HeaderSize)
+	if err != nil {
+		return false, err
+	}
+	h, err := seal.ParseHeader(header)
+	switch {
+	case err != nil:
+		return false, err
+	case h.Repo != r.keys.Repo:
+		return false, &seal.RepositoryError{Found: h.Repo, Want: r.keys.Repo}
+	case h.Mode != seal.ModePublic || h.Kind != seal.KindDataPack && h.Kind != seal.KindTreePack:
+		return false, fmt.Errorf("it is an object of kind %q, no pack", h.Kind)
+	}
+	return h.Kind == seal.KindTreePack, nil
+}
+
+// packSpan is how much of a pack is read at once, unless a clump is longer:
+// much enough for a disk to stream, little enough for several packs at once.
+const packSpan = 4 << 20
+
+// A PackCheck tells what reading a whole pack showed.
+type PackCheck struct {
+	Clumps []ClumpInfo // of its directory; nil when that cannot be read
+	Damage []error     // none: the pack is what its writer stored
+}
+
+// CheckPack reads the pack named id, of size bytes, once from beginning to end
+// and checks all that can be checked: that its bytes hash to its name, its
+// directory with the signature, that each clump is the one the directory
+// means, opens and decompresses, and that each piece in it has its ID. With a
+// key that cannot read, clumps are not opened. It calls read with the bytes
+// of each read. Its error is the context's; what else goes wrong is damage.
+func (r *Repository) CheckPack(ctx context.Context, id blob.ID, size int64, read func(n int64)) (*PackCheck, error) {
+	out := &PackCheck{}
+	if size > MaxPack {
+		out.Damage = append(out.Damage, tooLarge(size, MaxPack))
+		return out, nil
+	}
+	var obj *seal.Object
+	clumps, err := r.directory(ctx, id, size)
+	if err == nil {
+		out.Clumps = clumps
+		obj, err = r.packObject(ctx, id)
+	}
+	if err != nil {
+		out.Damage = append(out.Damage, fmt.Errorf("its directory: %w", err))
+	}
+	name := blob.NewNameHash()
+	s := clumpChecker{r: r, obj: obj, hasher: r.hasher()}
+	for next := int64(0); next < size; {
+		end, within := span(out.Clumps, next, size)
+		data, err := r.store.Get(ctx, packName(id), next, end-next)
+		if err != nil {
+			out.Damage = append(out.Damage, err)
+			return out, ctx.Err()
+		}
+		read(int64(len(data)))
+		name.Write(data)
+		for i := range within {
+			c := &within[i]
+			at := int64(c.Offset) - next
+			if err := s.check(c, data[at:at+int64(c.Length)]); err != nil {
+				out.Damage = append(out.Damage, fmt.Errorf("clump at %d: %w", c.Offset, err))
+			}
+		}
+		next = end
+	}
+	if name.ID() != id {
+		out.Damage = slices.Insert(out.Damage, 0, errName)
+	}
+	return out, ctx.Err()
+}
+
+// span returns where a read that begins at next ends, and the clumps that lie
+// in it. Where there are clumps, reads end where one ends.
+func span(clumps []ClumpInfo, next, size int64) (end int64, within []ClumpInfo) {
+	i := sort.Search(len(clumps), func(i int) bool { return int64(clumps[i].Offset) >= next })
+	j := i
+	for ; j < len(clumps); j++ {
+		after := int64(clumps[j].Offset) + int64(clumps[j].Length)
+		if j > i && after-next > packSpan {
+			break
+		}
+		end = after
+	}
+	if j == i {
+		end = min(next+packSpan, size)
+	}
+	return end, clumps[i:j]
+}
+
+// A clumpChecker checks the clumps of one pack. It serves one goroutine.
+type clumpChecker struct {
+	r      *Repository
+	obj    *seal.Object
+	hasher *blob.Hasher
+	raw    []byte
+}
+
+// check checks a clump, and uses sealed up.
+func (s *clumpChecker) check(c *ClumpInfo, sealed []byte) error {
+	if c.checkTag(sealed) != nil {
+		return errors.New("it is not the one that the directory names")
+	}
+	if s.obj.Content == nil {
+		return nil
+	}
+	packed, err := s.obj.Content.Open(sealed[:0], sealed, partClump, uint64(c.Offset))
+	if err != nil {
+		return err
+	}
+	if s.raw, err = unpackClump(s.r.dec, s.raw[:0], packed); err != nil {
+		return err
+	}
+	if len(s.raw) != int(c.Raw) {
+		return fmt.Errorf("it has %d bytes, and the directory says %d", len(s.raw), c.Raw)
+	}
+	rest := s.raw
+	for _, p := range c.Pieces {
+		if s.hasher.Sum(rest[:p.Size]) != p.ID {
+			return fmt.Errorf("it holds other bytes than piece %s", p.ID.Short())
+		}
+		rest = rest[p.Size:]
+	}
+	return nil
+}

@@ -1,0 +1,126 @@
+package repo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"restante/seal"
+	"restante/storage"
+)
+
+func intentName(id seal.Session) string { return "intents/" + id.String() }
+
+// An Intent announces what a session is about to do, before it does it.
+type Intent struct {
+	Operation string `cbor:"1,keyasint"` // "backup"
+	Store     string `cbor:"2,keyasint"`
+	Host      string `cbor:"3,keyasint"` // as the snapshot will name it
+	User      string `cbor:"4,keyasint"`
+	// Parent is the session whose snapshot this one builds on; zero for none.
+	Parent seal.Session `cbor:"5,keyasint"`
+
+	// Filled by Begin.
+	Started int64   `cbor:"6,keyasint"` // nanoseconds since 1970
+	Process process `cbor:"7,keyasint"`
+}
+
+// A process says which process on which running machine a session is.
+type process struct {
+	Machine string `cbor:"1,keyasint"` // changes with every boot
+	Node    string `cbor:"2,keyasint"` // its name, for people
+	PID     int    `cbor:"3,keyasint"`
+	Start   uint64 `cbor:"4,keyasint"` // tells apart processes that had the same number
+}
+
+// A LockedError says who works on the same store.
+type LockedError struct {
+	Intent Intent
+}
+
+func (e *LockedError) Error() string {
+	i := e.Intent
+	return fmt.Sprintf("store %q of host %q is busy: process %d (%s by %s) on %s has worked on it since %s",
+		i.Store, i.Host, i.Process.PID, i.Operation, i.User, i.Process.Node, time.Unix(0, i.Started).Format(time.DateTime))
+}
+
+func (r *Repository) putIntent(ctx context.Context, id seal.Session, i *Intent) error {
+	i.Started, i.Process = time.Now().UnixNano(), thisProcess()
+	for _, name := range []*string{&i.Operation, &i.Store, &i.Host, &i.User, &i.Process.Machine, &i.Process.Node} {
+		*name = strings.ToValidUTF8(*name, "\ufffd") // else nobody could read it
+	}
+	data, err := r.sealRecord(seal.Header{Kind: seal.KindIntent, Mode: seal.ModeIndex, Session: id}, i)
+	if err != nil {
+		return err
+	}
+	return putOnce(ctx, r.store, intentName(id), data)
+}
+
+// checkLocks returns a LockedError when an unclosed session of a live process
+// on this machine works on the same store of the same host. Of two that see
+// each other the older goes on. Two that begin within the same moment may both
+// go on; then there are two snapshots, which harms nothing. For that reason
+// a session of another machine is no obstacle either: whether that machine
+// lives cannot be known from here.
+func (r *Repository) checkLocks(ctx context.Context, own seal.Session, mine Intent) error {
+	closed := map[string]bool{}
+	err := r.store.List(ctx, "snapshots/", func(name string, _ int64) error {
+		closed[strings.TrimPrefix(name, "snapshots/")] = true
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("listing snapshots: %w", err)
+	}
+	var open []seal.Session
+	err = r.store.List(ctx, "intents/", func(name string, _ int64) error {
+		s := strings.TrimPrefix(name, "intents/")
+		if id, err := seal.ParseSession(s); err == nil && !closed[s] && id != own {
+			open = append(open, id)
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("listing sessions: %w", err)
+	}
+	for _, id := range open {
+		other, err := r.readIntent(ctx, id)
+		if errors.Is(err, storage.ErrNotFound) {
+			continue
+		}
+		if err != nil && !errors.As(err, new(*DamageError)) {
+			return err
+		}
+		if err != nil {
+			r.warnf("%v", err)
+			continue
+		}
+		if other.Store != mine.Store || other.Host != mine.Host || !other.Process.alive() {
+			continue
+		}
+		if younger := other.Started > mine.Started || other.Started == mine.Started && bytes.Compare(id[:], own[:]) > 0; younger {
+			continue
+		}
+		return &LockedError{*other}
+	}
+	return nil
+}
+
+func (r *Repository) readIntent(ctx context.Context, id seal.Session) (*Intent, error) {
+	name := intentName(id)
+	data, err := getLimited(ctx, r.store, name, 0, maxRecord)
+	if err != nil {
+		return nil, err
+	}
+	var i Intent
+	h, err := r.openRecord(data, seal.KindIntent, &i, r.signer(ctx))
+	if err == nil && h.Session != id {
+		err = otherSession(h)
+	}
+	if err != nil {
+		return nil, &DamageError{Object: name, Err: err}
+	}
+	return &i, nil
+}

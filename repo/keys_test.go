@@ -1,0 +1,277 @@
+package repo_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"restante/blob"
+	"restante/repo"
+	"restante/seal"
+	"restante/storage"
+	"restante/storage/mem"
+)
+
+func newRepository(t *testing.T) (storage.Store, keyring) {
+	t.Helper()
+	store, k := mem.New(), newKeyring(t)
+	if err := k.create(t, store); err != nil {
+		t.Fatal(err)
+	}
+	return store, k
+}
+
+func mustOpen(t *testing.T, k keyring, store storage.Store) *repo.Repository {
+	t.Helper()
+	r, err := k.open(t, store)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func TestKeys(t *testing.T) {
+	f := newFixture(t)
+	r := f.open(t)
+	if err := r.RemoveKey(t.Context(), r.CurrentKey()); err == nil {
+		t.Error("the last owner's key can be removed")
+	}
+	second, err := r.AddKey(t.Context(), seal.Owner, "second", func(k *seal.Keys) ([]byte, error) { return seal.LockPassphrase(k, "open sesame") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := *f
+	p.unlock = seal.Passphrase("open sesame")
+	r = p.open(t)
+	if r.CurrentKey().Label != "second" || len(r.Keys()) != 2 {
+		t.Errorf("opened with %+v of %v", r.CurrentKey(), r.Keys())
+	}
+	if k, err := r.FindKey(second.ID()); err != nil || k != second {
+		t.Errorf("FindKey: %+v, %v", k, err)
+	}
+	for _, bad := range []string{"", "zz"} {
+		if _, err := r.FindKey(bad); err == nil {
+			t.Errorf("FindKey(%q) finds something", bad)
+		}
+	}
+	first := r.Keys()[0]
+	if err := r.RemoveKey(t.Context(), first); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := repo.Open(t.Context(), f.store, repo.OpenOptions{CacheDir: f.cache, Unlock: f.unlock}); !errors.Is(err, repo.ErrWrongKey) {
+		t.Errorf("a removed key opens: %v", err)
+	}
+	p.unlock = seal.Passphrase("wrong")
+	if _, err := repo.Open(t.Context(), f.store, repo.OpenOptions{CacheDir: f.cache, Unlock: p.unlock}); !errors.Is(err, repo.ErrWrongKey) {
+		t.Errorf("a wrong passphrase: %v", err)
+	}
+}
+
+func TestAConfigThatWentBackIsRefused(t *testing.T) {
+	f := newFixture(t)
+	r := f.open(t)
+	if _, err := r.AddKey(t.Context(), seal.Owner, "x", func(k *seal.Keys) ([]byte, error) { return seal.LockPassphrase(k, "x") }); err != nil {
+		t.Fatal(err)
+	}
+	f.open(t)
+	if err := f.store.Delete(t.Context(), "config/00000002"); err != nil {
+		t.Fatal(err)
+	}
+	var damage *repo.DamageError
+	if _, err := repo.Open(t.Context(), f.store, repo.OpenOptions{CacheDir: f.cache, Unlock: f.unlock}); !errors.As(err, &damage) {
+		t.Errorf("got %v", err)
+	}
+	// A planted config is passed over.
+	if err := f.store.Put(t.Context(), "config/00000009", bytes.Repeat([]byte("x"), 500)); err != nil {
+		t.Fatal(err)
+	}
+	f.cache = t.TempDir()
+	f.open(t)
+}
+
+func TestARemovedKeyDoesNotComeBack(t *testing.T) {
+	store, old := newRepository(t)
+	added := newKeyring(t)
+	r := mustOpen(t, old, store)
+	if _, err := r.AddKey(t.Context(), seal.Owner, "added", added.lock); err != nil {
+		t.Fatal(err)
+	}
+	name := "keys/" + r.CurrentKey().Object.String()
+	object, err := store.Get(t.Context(), name, 0, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.RemoveKey(t.Context(), r.CurrentKey()); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Put(t.Context(), name, object); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := old.open(t, store); !errors.Is(err, repo.ErrWrongKey) || !strings.Contains(err.Error(), "it was removed") {
+		t.Errorf("the removed key: %v", err)
+	}
+	mustOpen(t, added, store)
+}
+
+func TestOfTwoKeyChangesAtOnceOneWins(t *testing.T) {
+	store, k := newRepository(t)
+	first, second := mustOpen(t, k, store), mustOpen(t, k, store)
+	winner, loser := newKeyring(t), newKeyring(t)
+	if _, err := first.AddKey(t.Context(), seal.Owner, "winner", winner.lock); err != nil {
+		t.Fatal(err)
+	}
+	before := len(objects(t, store))
+	if _, err := second.AddKey(t.Context(), seal.Owner, "loser", loser.lock); !errors.Is(err, repo.ErrChanged) {
+		t.Errorf("the second to add: %v", err)
+	}
+	if err := second.RemoveKey(t.Context(), first.Keys()[1]); err == nil {
+		t.Error("the second removes a key")
+	}
+	if after := len(objects(t, store)); after != before {
+		t.Errorf("%d objects became %d", before, after)
+	}
+	mustOpen(t, winner, store)
+	if _, err := loser.open(t, store); !errors.Is(err, repo.ErrWrongKey) {
+		t.Errorf("the loser's key: %v", err)
+	}
+}
+
+// What somebody plants among the configs keeps nobody from opening, nor from
+// changing keys.
+func TestPlantedConfigs(t *testing.T) {
+	store, k := newRepository(t)
+	real, err := store.Get(t.Context(), "config/00000001", 0, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{
+		"config/00000002":           []byte("short"),
+		"config/00000003":           real,
+		"config/123456789":          append([]byte("x"), real...),
+		"config/000000004":          []byte("no name of a config"),
+		"config/999999999999999999": {},
+	} {
+		if err := store.Put(t.Context(), name, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	added := newKeyring(t)
+	if _, err := mustOpen(t, k, store).AddKey(t.Context(), seal.Owner, "added", added.lock); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(mustOpen(t, added, store).Keys()); n != 2 {
+		t.Errorf("there are %d keys", n)
+	}
+	if _, err := store.Get(t.Context(), "config/00000004", 0, -1); err != nil {
+		t.Errorf("the next config is not at the next free number: %v", err)
+	}
+}
+
+func TestANewerRepositoryIsRefused(t *testing.T) {
+	store, k := newRepository(t)
+	data, err := store.Get(t.Context(), "config/00000001", 0, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[10]++ // the header's version
+	if err := store.Put(t.Context(), "config/00000002", data); err != nil {
+		t.Fatal(err)
+	}
+	if err := repo.Probe(t.Context(), store); !errors.Is(err, seal.ErrTooNew) {
+		t.Errorf("Probe: %v", err)
+	}
+	if _, err := k.open(t, store); !errors.Is(err, seal.ErrTooNew) {
+		t.Errorf("Open: %v", err)
+	}
+}
+
+// A repository that has been open since before a key came reads what that key
+// signed.
+func TestKeysThatComeLater(t *testing.T) {
+	store, k := newRepository(t)
+	early := mustOpen(t, k, store)
+	added := newKeyring(t)
+	if _, err := mustOpen(t, k, store).AddKey(t.Context(), seal.Writer, "mx1", added.lock); err != nil {
+		t.Fatal(err)
+	}
+	s := begin(t, mustOpen(t, added, store))
+	ids := save(t, s, blob.Text, []byte("a message"))
+	if err := s.Commit(t.Context(), payload("x")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := read(t, early, ids[0]); err != nil || string(got) != "a message" {
+		t.Errorf("%q, %v", got, err)
+	}
+	if snaps, err := early.Snapshots(t.Context(), nil); err != nil || len(snaps) != 1 {
+		t.Errorf("%v, %v", snaps, err)
+	}
+}
+
+func TestLabels(t *testing.T) {
+	store, k := newRepository(t)
+	for _, bad := range []string{"\xff", strings.Repeat("x", 257)} {
+		_, err := mustOpen(t, k, store).AddKey(t.Context(), seal.Owner, bad, func(*seal.Keys) ([]byte, error) {
+			t.Error("the key object of a key that cannot be is asked for")
+			return nil, nil
+		})
+		if err == nil {
+			t.Errorf("a key with the label %q is added", bad)
+		}
+	}
+	mustOpen(t, k, store)
+}
+
+// What could not be read again is not written.
+func TestASnapshotThatIsTooLarge(t *testing.T) {
+	store, k := newRepository(t)
+	s := begin(t, mustOpen(t, k, store))
+	err := s.Commit(t.Context(), func(int64) ([]byte, error) { return make([]byte, 4<<20), nil })
+	if err == nil || !strings.Contains(err.Error(), "making a snapshot: it has ") {
+		t.Errorf("%v", err)
+	}
+	if err := s.Abandon(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+var errDisk = errors.New("the disk has an error")
+
+// unreadable is a storage with one object that cannot be read now.
+type unreadable struct {
+	storage.Store
+	name string
+}
+
+func (u unreadable) Get(ctx context.Context, name string, offset, length int64) ([]byte, error) {
+	if name == u.name {
+		return nil, errDisk
+	}
+	return u.Store.Get(ctx, name, offset, length)
+}
+
+// A transient error of the storage does not make a snapshot look missing.
+func TestSnapshotsThatCannotBeReadNow(t *testing.T) {
+	store, k := newRepository(t)
+	r := mustOpen(t, k, store)
+	s := begin(t, r)
+	if err := s.Commit(t.Context(), payload("x")); err != nil {
+		t.Fatal(err)
+	}
+	name := "snapshots/" + s.ID().String()
+	broken := unreadable{store, name}
+	if _, err := mustOpen(t, k, broken).Snapshots(t.Context(), nil); !errors.Is(err, errDisk) {
+		t.Errorf("%v", err)
+	}
+	// One that is damaged is left out.
+	if err := store.Delete(t.Context(), name); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Put(t.Context(), name, []byte("not a snapshot")); err != nil {
+		t.Fatal(err)
+	}
+	if snaps, err := r.Snapshots(t.Context(), nil); err != nil || len(snaps) != 0 {
+		t.Errorf("%v, %v", snaps, err)
+	}
+}

@@ -1,0 +1,142 @@
+package repo
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"restante/blob"
+	"restante/storage"
+)
+
+// ErrMissingPiece is returned when no index object names a piece.
+var ErrMissingPiece = errors.New("the index does not name it")
+
+// LoadPage returns the page named id, checked. Pages lie side by side and are
+// asked for in order, so their clumps are kept for a while.
+func (r *Repository) LoadPage(ctx context.Context, id blob.ID) ([]byte, error) {
+	data, err := r.loadPiece(ctx, id)
+	if errors.Is(err, ErrMissingPiece) || errors.Is(err, storage.ErrNotFound) {
+		// Maintenance may have moved it since the index was read: once more.
+		if err := r.refresh(ctx); err != nil {
+			return nil, err
+		}
+		data, err = r.loadPiece(ctx, id)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading page %s: %w", id.Short(), err)
+	}
+	return data, nil
+}
+
+func (r *Repository) loadPiece(ctx context.Context, id blob.ID) ([]byte, error) {
+	if err := r.syncIndex(ctx); err != nil {
+		return nil, err
+	}
+	place, ok, err := r.index.Lookup(id)
+	if err != nil {
+		return nil, err
+	}
+	if !ok {
+		return nil, ErrMissingPiece
+	}
+	raw, ok := r.pages.get(place.Clump)
+	if !ok {
+		if raw, err = r.Clump(ctx, place.Clump); err != nil {
+			return nil, err
+		}
+		r.pages.put(place.Clump, raw)
+	}
+	return r.Piece(raw, id, place)
+}
+
+// Piece cuts the piece named id out of the raw bytes of its clump and checks
+// it against its name.
+func (r *Repository) Piece(raw []byte, id blob.ID, place blob.Place) ([]byte, error) {
+	end := uint64(place.Inner) + uint64(place.Size)
+	if end > uint64(len(raw)) {
+		return nil, &DamageError{Object: packName(place.Pack), Err: fmt.Errorf("clump at %d ends before piece %s does", place.Offset, id.Short())}
+	}
+	data := raw[place.Inner:end:end]
+	if h := r.hasher(); h.Sum(data) != id {
+		return nil, &DamageError{Object: packName(place.Pack), Err: fmt.Errorf("clump at %d holds other bytes than piece %s", place.Offset, id.Short())}
+	}
+	return data, nil
+}
+
+// hasher returns a hasher of its own, for checks that are few.
+func (r *Repository) hasher() *blob.Hasher { return blob.NewHasher(r.keys.ID) }
+
+// Clump fetches a clump and returns its raw bytes, which are the caller's. The
+// seal proves that a writer of this repository made it; which pieces it holds
+// is proved piece by piece.
+func (r *Repository) Clump(ctx context.Context, c blob.Clump) ([]byte, error) {
+	raw, err := r.clump(ctx, c)
+	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, ErrCannotRead) {
+		return nil, &DamageError{Object: packName(c.Pack), Err: fmt.Errorf("clump at %d: %w", c.Offset, err)}
+	}
+	return raw, err
+}
+
+func (r *Repository) clump(ctx context.Context, c blob.Clump) ([]byte, error) {
+	if c.Length > maxClumpLength {
+		return nil, errClump
+	}
+	obj, err := r.packObject(ctx, c.Pack)
+	if err != nil {
+		return nil, err
+	}
+	if obj.Content == nil {
+		return nil, ErrCannotRead
+	}
+	sealed, err := r.store.Get(ctx, packName(c.Pack), int64(c.Offset), int64(c.Length))
+	if err != nil {
+		return nil, err
+	}
+	packed, err := obj.Content.Open(sealed[:0], sealed, partClump, uint64(c.Offset))
+	if err != nil {
+		return nil, err
+	}
+	return unpackClump(r.dec, nil, packed)
+}
+
+// Places looks up the pieces named by ids, sorted and without repeats, in one
+// pass. A piece that is not there has a Place with Size 0 and a zero pack.
+func (r *Repository) Places(ctx context.Context, ids []blob.ID) ([]blob.Place, error) {
+	if !slices.IsSortedFunc(ids, func(a, b blob.ID) int { return bytes.Compare(a[:], b[:]) }) {
+		return nil, errors.New("looking up pieces: the IDs are not sorted")
+	}
+	if err := r.syncIndex(ctx); err != nil {
+		return nil, err
+	}
+	places, missing, err := r.places(ctx, ids)
+	if err != nil || !missing {
+		return places, err
+	}
+	if err := r.refresh(ctx); err != nil {
+		return nil, err
+	}
+	places, _, err = r.places(ctx, ids)
+	return places, err
+}
+
+func (r *Repository) places(ctx context.Context, ids []blob.ID) (places []blob.Place, missing bool, err error) {
+	places = make([]blob.Place, len(ids))
+	err = r.index.LookupSorted(ctx, ids, func(i int, p blob.Place, ok bool) error {
+		places[i] = p
+		missing = missing || !ok
+		return nil
+	})
+	return places, missing, err
+}
+
+// Has reports which of the pieces named by ids, sorted, the index names.
+func (r *Repository) Has(ctx context.Context, id blob.ID) (bool, error) {
+	if err := r.syncIndex(ctx); err != nil {
+		return false, err
+	}
+	_, ok, err := r.index.Lookup(id)
+	return ok, err
+}

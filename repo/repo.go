@@ -1,0 +1,267 @@
+package repo
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"restante/blob"
+	"restante/index"
+	"restante/seal"
+	"restante/storage"
+)
+
+var (
+	// ErrNoRepository is returned by Open when the storage holds none.
+	ErrNoRepository = errors.New("there is no repository")
+	// ErrHasRepository is returned by Create when the storage is not empty.
+	ErrHasRepository = errors.New("there is a repository already")
+	// ErrWrongKey is returned by Open when no key object opens with what was given.
+	ErrWrongKey = errors.New("wrong password or key file")
+	// ErrCannotRead is returned where a writer's key would have to read.
+	ErrCannotRead = errors.New("this key can write backups but not read them")
+	// ErrOwnerOnly is returned where keys are changed with a key that is no owner's.
+	ErrOwnerOnly = errors.New("this needs an owner's key")
+	// ErrChanged is returned where somebody else changed the keys since the
+	// repository was opened. Nothing has been changed then.
+	ErrChanged = errors.New("the repository's keys were changed by somebody else at the same time; run the command again")
+
+	errName = errors.New("its bytes do not match its name")
+)
+
+// A DamageError says that an object is not what its writer stored.
+type DamageError struct {
+	Object string // its name in the storage
+	Err    error
+}
+
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("object %s is damaged: %v", e.Object, e.Err)
+}
+func (e *DamageError) Unwrap() error { return e.Err }
+
+// A Repository is an open repository. Its methods may be called by several
+// goroutines at once.
+type Repository struct {
+	store storage.Store
+	keys  *seal.Keys
+	seen  string // the file with the number of the highest config that this machine has seen
+	index *index.Index
+	dec   *zstd.Decoder
+	boxes *lru[blob.ID, *seal.Object]
+	pages *lru[blob.Clump, []byte] // raw clumps of pages
+	warn  *log.Logger              // may be nil
+
+	configMu sync.Mutex
+	config   config // under configMu; what it refers to is not changed
+
+	syncMu    sync.Mutex // held while the index is brought up to date, which happens when it is first needed
+	synced    bool       // under syncMu
+	refreshed bool       // under syncMu
+}
+
+// CreateOptions describe a new repository.
+type CreateOptions struct {
+	Chunker uint64 // the secret polynomial of content-defined chunking
+	Label   string // says whose the first key is, such as "root@mx1"
+	// Lock makes the first key object; the key file it makes is an owner's.
+	Lock func(*seal.Keys) ([]byte, error)
+}
+
+// Create makes a repository in an empty storage, else it returns
+// ErrHasRepository. When it fails it takes away what it put. A crash before
+// its end leaves a storage without a config, which Open reports as no
+// repository; the remains have to be removed by hand, because Create refuses a
+// storage that is not empty.
+func Create(ctx context.Context, store storage.Store, opts CreateOptions) error {
+	err := store.List(ctx, "", func(name string, _ int64) error { return fmt.Errorf("%w: found %s", ErrHasRepository, name) })
+	if err != nil {
+		return err
+	}
+	var id seal.RepoID
+	rand.Read(id[:])
+	keys, err := seal.NewOwner(id, opts.Chunker)
+	if err != nil {
+		return err
+	}
+	object, err := opts.Lock(keys)
+	if err != nil {
+		return err
+	}
+	r := &Repository{store: store, keys: keys}
+	key, err := newKeyInfo(keys, object, opts.Label)
+	if err != nil {
+		return err
+	}
+	conf, err := r.sealConfig(config{Number: 1, Cutter: CutterVersion, Keys: []KeyInfo{key}})
+	if err != nil {
+		return err
+	}
+	// The config comes last: with it the repository exists.
+	parts := []part{{"README", []byte(readme)}, {keyName(key.Object), object}, {configName(1), conf}}
+	for _, p := range parts {
+		err := putOnce(ctx, store, p.name, p.data)
+		if errors.Is(err, storage.ErrExists) {
+			err = ErrHasRepository // somebody else made it at the same time
+		}
+		if err != nil {
+			return errors.Join(err, takeAway(context.WithoutCancel(ctx), store, parts))
+		}
+	}
+	return nil
+}
+
+// A part is one object of a new repository.
+type part struct {
+	name string
+	data []byte
+}
+
+// takeAway removes what Create put, the config first. A config of somebody
+// else's stays, and so does the README then, which is his too.
+func takeAway(ctx context.Context, store storage.Store, parts []part) error {
+	others := false
+	for _, p := range slices.Backward(parts) {
+		there, err := store.Get(ctx, p.name, 0, -1)
+		if err == nil && !bytes.Equal(there, p.data) {
+			others = true
+		}
+		if errors.Is(err, storage.ErrNotFound) || others && p.name != parts[1].name {
+			continue
+		}
+		if err == nil {
+			err = store.Delete(ctx, p.name)
+		}
+		if err != nil {
+			return fmt.Errorf("removing what was made of the repository: %w", err)
+		}
+	}
+	return nil
+}
+
+// OpenOptions say how to open a repository.
+type OpenOptions struct {
+	CacheDir string        // where this machine keeps its caches of all repositories; it is made if need be
+	Unlock   seal.Unlocker // the passphrase or key file
+	Warn     *log.Logger   // told what is odd but not fatal; nil for nobody
+}
+
+// Open opens the repository in store. It returns ErrNoRepository,
+// seal.TooNewError, ErrWrongKey, or a DamageError.
+func Open(ctx context.Context, store storage.Store, opts OpenOptions) (*Repository, error) {
+	names, err := configNames(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkVersion(ctx, store, names); err != nil {
+		return nil, err
+	}
+	dec, err := newDecompressor()
+	if err != nil {
+		return nil, err
+	}
+	r := &Repository{store: store, dec: dec, boxes: newLRU[blob.ID, *seal.Object](1024), pages: newLRU[blob.Clump, []byte](64), warn: opts.Warn}
+	err = unlock(ctx, store, opts.Unlock, func(k *seal.Keys) error {
+		r.keys = k
+		r.seen = r.CachePath(opts.CacheDir, "config")
+		return r.takeConfig(ctx)
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.index, err = index.Open(ctx, r.CachePath(opts.CacheDir, "index"))
+	if err != nil {
+		return nil, err
+	}
+	r.index.Warn = func(err error) { r.warnf("%v", err) }
+	return r, nil
+}
+
+func (r *Repository) warnf(format string, args ...any) {
+	if r.warn != nil {
+		r.warn.Printf(format, args...)
+	}
+}
+
+// Close releases the index. The repository itself needs no closing.
+func (r *Repository) Close() error { return r.index.Close() }
+
+// ID returns the repository's ID.
+func (r *Repository) ID() seal.RepoID { return r.keys.Repo }
+
+// PieceKey returns the key of piece IDs.
+func (r *Repository) PieceKey() blob.Key { return r.keys.ID }
+
+// Chunker returns the secret polynomial of content-defined chunking.
+func (r *Repository) Chunker() uint64 { return r.keys.Chunker }
+
+// CanRead reports whether the key that opened the repository can read backups.
+func (r *Repository) CanRead() bool { return r.keys.Role == seal.Owner }
+
+// syncIndex brings the index up to date with the repository, once.
+func (r *Repository) syncIndex(ctx context.Context) error {
+	r.syncMu.Lock()
+	defer r.syncMu.Unlock()
+	if r.synced {
+		return nil
+	}
+	return r.resync(ctx, nil)
+}
+
+// refresh brings the index up to date once more, for a reader that misses
+// something. Only the first call of an opening does so.
+func (r *Repository) refresh(ctx context.Context) error {
+	r.syncMu.Lock()
+	defer r.syncMu.Unlock()
+	if r.refreshed {
+		return nil
+	}
+	r.refreshed = true
+	return r.resync(ctx, nil)
+}
+
+// reindex brings the index up to date, whether or not it has been before.
+func (r *Repository) reindex(ctx context.Context, own map[blob.ID]*index.Object) error {
+	r.syncMu.Lock()
+	defer r.syncMu.Unlock()
+	return r.resync(ctx, own)
+}
+
+// resync reads the index objects that the index lacks; those in own are at hand.
+func (r *Repository) resync(ctx context.Context, own map[blob.ID]*index.Object) error {
+	var names []blob.ID
+	err := r.store.List(ctx, "index/", func(name string, size int64) error {
+		id, err := blob.ParseID(strings.TrimPrefix(name, "index/"))
+		if err != nil {
+			return nil // not an object of ours; check names it
+		}
+		if size > maxIndexObject {
+			return &DamageError{Object: name, Err: errIndex}
+		}
+		names = append(names, id)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("listing the index: %w", err)
+	}
+	err = r.index.Sync(ctx, names, func(ctx context.Context, id blob.ID) (*index.Object, error) {
+		if o, ok := own[id]; ok {
+			return o, nil
+		}
+		return r.loadIndex(ctx, id)
+	})
+	r.synced = err == nil
+	return err
+}
+
+// now is the time that records carry, in seconds.
+func now() int64 { return time.Now().Unix() }

@@ -1,0 +1,270 @@
+package repo
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"math"
+	"sync"
+	"time"
+
+	"restante/blob"
+	"restante/index"
+	"restante/seal"
+	"restante/storage"
+)
+
+const (
+	// packsInFlight is how many full packs may be on their way to the storage
+	// while the next ones fill.
+	packsInFlight = 2
+
+	firstPackSize = 16 << 20
+	lastPackSize  = 64 << 20
+
+	// Packs are named in index objects before the session's end when so much
+	// time has passed, so that little is done twice after a crash, or when
+	// there are so many entries, which would fill the memory.
+	checkpointAfter   = 5 * time.Minute
+	checkpointEntries = 1 << 18
+)
+
+// ErrClosed is returned by Commit when somebody else ended the session: its
+// process was taken for dead. Nothing is lost; the run has to be repeated.
+var ErrClosed = errors.New("the session was closed by another process; run the backup again")
+
+// A SpaceError says that writing stopped to leave room on the storage.
+type SpaceError struct{ Free, Keep uint64 }
+
+func (e *SpaceError) Error() string {
+	return fmt.Sprintf("the storage has %d bytes free, and %d are to stay free", e.Free, e.Keep)
+}
+
+// SessionOptions describe a writer's session.
+type SessionOptions struct {
+	Intent      Intent
+	Compression Compression
+	MinFree     uint64 // bytes that are to stay free on the storage; 0 for no limit
+}
+
+// A Session writes pieces, and ends in a snapshot or in nothing. It begins
+// with its intent and ends with one exclusive Put at snapshots/<session>: the
+// snapshot, or a tombstone by whoever gives the session up.
+type Session struct {
+	r    *Repository
+	opts SessionOptions
+	id   seal.Session
+
+	data, tree packSlot
+
+	claimed [64]claims // by the first byte of the ID
+
+	wg     sync.WaitGroup // the packs in flight
+	flight chan struct{}  // a token for each
+
+	packSz int // set by Begin
+
+	mu      sync.Mutex // guards the following
+	err     error      // of what claimed pieces and did not store them: there will be no snapshot
+	done    []donePack // not named in an index object yet
+	entries int        // in done
+	last    time.Time  // when the last checkpoint was
+	stored  int64
+}
+
+// A packSlot holds the pack of one kind that is being filled.
+type packSlot struct {
+	mu   sync.Mutex
+	kind seal.Kind
+	pack *packWriter
+}
+
+// claims are the pieces that this session stores.
+type claims struct {
+	mu  sync.Mutex
+	ids map[blob.ID]struct{}
+}
+
+// A donePack is durable, and to be named by an index object.
+type donePack struct {
+	kind   seal.Kind
+	id     blob.ID
+	size   uint32
+	clumps []ClumpInfo
+}
+
+// Begin starts a session: it puts the intent, and refuses with a LockedError
+// when another live process on this machine works on the same store.
+func (r *Repository) Begin(ctx context.Context, opts SessionOptions) (*Session, error) {
+	s := &Session{r: r, opts: opts, flight: make(chan struct{}, packsInFlight), last: time.Now()}
+	rand.Read(s.id[:])
+	s.data.kind, s.tree.kind = seal.KindDataPack, seal.KindTreePack
+	for i := range s.claimed {
+		s.claimed[i].ids = map[blob.ID]struct{}{}
+	}
+	// A look before leaves no trace of who waits for another.
+	s.opts.Intent.Started = time.Now().UnixNano()
+	if err := r.checkLocks(ctx, s.id, s.opts.Intent); err != nil {
+		return nil, err
+	}
+	// The intent stands before the index is read, so that a pruner that comes
+	// later sees it. A crash from here on leaves the intent; prune ends it.
+	if err := r.putIntent(ctx, s.id, &s.opts.Intent); err != nil {
+		return nil, err
+	}
+	err := r.checkLocks(ctx, s.id, s.opts.Intent) // again: somebody may have begun in the same moment
+	if err == nil {
+		err = r.reindex(ctx, nil) // once more, if it has been read already
+	}
+	if err == nil {
+		err = s.adopt(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.bury(context.WithoutCancel(ctx)))
+	}
+	s.packSz = packSize(r.index.Packs())
+	return s, nil
+}
+
+// packSize returns how large packs grow: 16 MiB at first, and with the square
+// root of the repository up to 64 MiB at 1 TiB, so that their number stays
+// small without making small repositories move large packs.
+func packSize(packs []index.Pack) int {
+	var total float64
+	for _, p := range packs {
+		total += float64(p.Size)
+	}
+	return int(min(max(math.Sqrt(total/(64<<30))*firstPackSize, firstPackSize), lastPackSize))
+}
+
+// ID returns the session's ID, which is also the snapshot's.
+func (s *Session) ID() seal.Session { return s.id }
+
+// Stored returns how many bytes the session has written to packs and index.
+func (s *Session) Stored() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.stored
+}
+
+// claim reports whether the caller is the first to bring the piece.
+func (s *Session) claim(id blob.ID) (bool, error) {
+	if _, known, err := s.r.index.Lookup(id); err != nil || known {
+		return false, err
+	}
+	c := &s.claimed[id[0]%byte(len(s.claimed))]
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if _, known := c.ids[id]; known {
+		return false, nil
+	}
+	c.ids[id] = struct{}{}
+	return true, nil
+}
+
+// addClump appends a packed clump to the pack of its kind, and sends the pack
+// on its way when it is full. After an error the session makes no snapshot:
+// its pieces were claimed, and others rely on that.
+func (s *Session) addClump(ctx context.Context, class blob.Class, packed []byte, raw int, pieces []Piece) error {
+	slot := &s.data
+	if class == blob.Page {
+		slot = &s.tree
+	}
+	slot.mu.Lock()
+	defer slot.mu.Unlock()
+	if err := s.failed(); err != nil {
+		return err
+	}
+	err := s.fill(ctx, slot, class, packed, raw, pieces)
+	if err != nil {
+		s.fail(err)
+	}
+	return err
+}
+
+func (s *Session) fill(ctx context.Context, slot *packSlot, class blob.Class, packed []byte, raw int, pieces []Piece) error {
+	if slot.pack == nil {
+		if err := s.checkSpace(ctx); err != nil {
+			return err
+		}
+		p, err := newPackWriter(ctx, s.r.store, s.r.keys, slot.kind, s.id)
+		if err != nil {
+			return err
+		}
+		slot.pack = p
+	}
+	if err := slot.pack.add(class, packed, raw, pieces); err != nil {
+		p := slot.pack
+		slot.pack = nil // what is in it is not what its directory would say
+		return errors.Join(err, p.staged.Discard())
+	}
+	if p := slot.pack; p.size+p.directory >= s.packSz || p.directory >= maxDirectory/2 {
+		s.send(ctx, slot)
+	}
+	return nil
+}
+
+// send finishes the slot's pack, if it has one, beside the caller. The caller
+// holds slot.mu.
+func (s *Session) send(ctx context.Context, slot *packSlot) {
+	p := slot.pack
+	if p == nil {
+		return
+	}
+	slot.pack = nil
+	s.flight <- struct{}{}
+	s.wg.Go(func() {
+		defer func() { <-s.flight }()
+		if err := s.finish(ctx, p); err != nil {
+			s.fail(err)
+		}
+	})
+}
+
+// finish makes a pack durable, and sees to checkpoints.
+func (s *Session) finish(ctx context.Context, p *packWriter) error {
+	id, err := p.finish(ctx)
+	if err != nil {
+		return errors.Join(err, p.staged.Discard())
+	}
+	s.mu.Lock()
+	s.stored += int64(p.size)
+	s.done = append(s.done, donePack{kind: p.kind, id: id, size: uint32(p.size), clumps: p.clumps})
+	s.entries += p.pieces
+	due := s.entries >= checkpointEntries || time.Since(s.last) >= checkpointAfter
+	s.mu.Unlock()
+	if !due {
+		return nil
+	}
+	_, err = s.checkpoint(ctx)
+	return err
+}
+
+func (s *Session) fail(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = errors.Join(s.err, err)
+}
+
+func (s *Session) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
+
+// checkSpace refuses to begin a pack that would leave too little room.
+func (s *Session) checkSpace(ctx context.Context) error {
+	spacer, ok := s.r.store.(storage.Spacer)
+	if !ok || s.opts.MinFree == 0 {
+		return nil
+	}
+	free, err := spacer.Free(ctx)
+	if err != nil {
+		return fmt.Errorf("asking the storage for its free space: %w", err)
+	}
+	if free < s.opts.MinFree+uint64(s.packSz) {
+		return &SpaceError{Free: free, Keep: s.opts.MinFree}
+	}
+	return nil
+}
