@@ -1,0 +1,195 @@
+package message
+
+import (
+	"bytes"
+	"github.com/segmentio/asm/base64"
+)
+
+// A run is the base64 span at hand.
+type run struct {
+	length int     // characters of a line
+	end    LineEnd // of all lines
+	left   int     // lines until the span is as long as one may be
+
+	chars   []byte // of some lines, joined
+	again   []byte // the same, encoded again
+	decoded []byte // of the block at hand, and of what was looked at after it
+}
+
+const (
+	group        = 4                 // lines that encode whole bytes whatever their length
+	maxBatch     = 16 << 10          // characters decoded in one go, if they are more than one group
+	maxGroup     = group * maxLine   // characters of a group
+	maxDecoded   = BlockSize / 4 * 3 // bytes of a block
+	slack        = 64                // bytes after the results that a vector may touch
+	minBase64Any = 3 << 10           // the shortest span, decoded, where nothing says it is base64
+)
+
+// begin prepares the buffers and takes the form of the lines from the first one in v.
+func (r *run) begin(v []byte) {
+	if r.chars == nil {
+		r.chars = make([]byte, maxGroup+slack)
+		r.again = make([]byte, maxGroup+slack)
+		r.decoded = make([]byte, maxDecoded+maxGroup/4*3+slack)
+	}
+	line, _ := cutLine(v)
+	r.length = len(trimEnd(line))
+	r.end = LF
+	if len(line)-r.length == int(CRLF) {
+		r.end = CRLF
+	}
+	r.left = max(1, MaxBase64/3*4/r.length/group) * group
+}
+
+// per returns the bytes of a line with its end.
+func (r *run) per() int { return r.length + int(r.end) }
+
+// probe looks for a run of base64 at scan. If it is too short it is passed.
+func (c *Cutter) probe() (bool, error) {
+	v, _, err := c.view(c.scan, maxLine+int(CRLF))
+	if err != nil {
+		return false, err
+	}
+	r := &c.run
+	r.begin(v)
+	least := minBase64Any
+	if c.lines.encoded {
+		least = MinBase64
+	}
+	limit := (least/3*4/r.length/group + 1) * group
+	v, final, err := c.view(c.scan, (limit+1)*r.per())
+	if err != nil {
+		return false, err
+	}
+	raw, decoded, _ := r.extent(v, final, limit, 0)
+	if decoded >= least {
+		return true, nil
+	}
+	if raw == 0 {
+		line, _ := cutLine(v)
+		raw = len(line)
+	}
+	c.scan += raw
+	c.lines.gap, c.lines.folded = false, false
+	return false, nil
+}
+
+// base64 returns the next block of the run of base64 at start.
+func (c *Cutter) base64() (Block, error) {
+	r := &c.run
+	limit := min(BlockSize/(group*r.per())*group, r.left)
+	v, final, err := c.view(c.start, (limit+group+1)*r.per())
+	if err != nil {
+		return Block{}, err
+	}
+	raw, decoded, last := r.extent(v, final, limit, 0)
+	if r.left -= limit; r.left == 0 {
+		last = true
+	}
+	if !last {
+		more, _, _ := r.extent(v[raw:], final, group, decoded)
+		last = more == 0
+	}
+	open := v[raw-1] != '\n'
+	b := c.take(Base64, raw, last)
+	b.Decoded = r.decoded[:decoded:decoded]
+	b.LineLength, b.LineEnd, b.Open = r.length, r.end, open
+	if last {
+		c.state = atText
+		c.lines.gap, c.lines.folded = false, false
+	}
+	return b, nil
+}
+
+// extent finds out how much of v the run goes on for, at most limit lines, a
+// multiple of group. It decodes that into r.decoded from offset at on, and
+// reports whether the run ends there; final says that the message ends with v.
+func (r *run) extent(v []byte, final bool, limit, at int) (raw, decoded int, ended bool) {
+	batch, most := group, max(maxBatch/(group*r.length), 1)*group
+	for done := 0; done < limit; {
+		n := min(batch, limit-done)
+		k, ok := r.full(v[raw:], n, at+decoded)
+		switch {
+		case ok:
+			raw += n * r.per()
+			decoded += k
+			done += n
+			batch = min(2*batch, most)
+		case n > group:
+			// The end is near: go on in small steps.
+			batch, most = group, group
+		default:
+			m, k := r.tail(v[raw:], final, at+decoded)
+			return raw + m, decoded + k, true
+		}
+	}
+	return raw, decoded, false
+}
+
+// full decodes n full lines, a multiple of group, without padding.
+func (r *run) full(v []byte, n, at int) (decoded int, ok bool) {
+	per, length := r.per(), r.length
+	if len(v) < n*per {
+		return 0, false
+	}
+	v = v[:n*per]
+	chars := r.chars[:n*length]
+	for to := 0; to < len(chars); to += length {
+		line := v[:per]
+		if line[per-1] != '\n' || r.end == CRLF && line[length] != '\r' {
+			return 0, false
+		}
+		copy(chars[to:to+length], line)
+		v = v[per:]
+	}
+	if chars[len(chars)-1] == '=' {
+		return 0, false
+	}
+	return r.decode(chars, at)
+}
+
+// tail decodes the last lines of the run, fewer than a group or a group with
+// padding: as many as encode whole bytes.
+func (r *run) tail(v []byte, final bool, at int) (raw, decoded int) {
+	var ends [group]struct{ raw, chars int }
+	n := 0
+	for off, chars := 0, 0; n < group; n++ {
+		line, whole := cutLine(v[off:min(len(v), off+r.per())])
+		length := len(line)
+		if whole {
+			length -= int(r.end)
+		}
+		if length <= 0 || length > r.length || !whole && !final || whole && r.end == CRLF && line[length] != '\r' {
+			break
+		}
+		copy(r.chars[chars:], line[:length])
+		off += len(line)
+		chars += length
+		ends[n].raw, ends[n].chars = off, chars
+		if length < r.length {
+			n++
+			break
+		}
+	}
+	for ; n > 0; n-- {
+		if end := ends[n-1]; end.chars%4 == 0 {
+			if k, ok := r.decode(r.chars[:end.chars], at); ok {
+				return end.raw, k
+			}
+		}
+	}
+	return 0, 0
+}
+
+// decode decodes chars into r.decoded from offset at on, and reports whether
+// encoding the result gives chars again.
+func (r *run) decode(chars []byte, at int) (decoded int, ok bool) {
+	room := r.decoded[at:]
+	n, err := base64.StdEncoding.Decode(room, chars)
+	if err != nil || base64.StdEncoding.EncodedLen(n) != len(chars) {
+		return 0, false
+	}
+	again := r.again[:len(chars)]
+	base64.StdEncoding.Encode(again, room[:n])
+	return n, bytes.Equal(again, chars)
+}

@@ -1,0 +1,171 @@
+package message
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"mime"
+	"net/mail"
+	"strings"
+	"time"
+	"unicode"
+
+	"golang.org/x/text/encoding/htmlindex"
+)
+
+// Limits of an envelope, in bytes.
+const (
+	maxField = 8 << 10 // of a field's value as it stands in the header
+	maxValue = 4 << 10 // of a value in an Envelope
+)
+
+// An Envelope is what a list of messages shows of one. Its strings are UTF-8
+// without control characters and at most 4 KiB long; what the header does not
+// say, or says in no way that can be read, is empty.
+type Envelope struct {
+	MessageID string    // without its angle brackets
+	Date      time.Time // of the Date field
+	From      string    // addresses with their names, decoded, as they stand
+	To        string
+	Subject   string
+
+	// HasAttachments is a guess: the header says that the message is of several
+	// parts that are not versions of one another, or of one that is no text, or
+	// a program noted attachments there.
+	HasAttachments bool
+}
+
+// EnvelopeOf reads the envelope from the bytes of a Head. If a field comes
+// several times, the first counts. It is safe for concurrent use.
+func EnvelopeOf(head []byte) Envelope {
+	var e Envelope
+	var seen [fieldCount]bool
+	words := mime.WordDecoder{CharsetReader: charsetReader}
+	for len(head) > 0 {
+		var name, value []byte
+		name, value, head = cutField(head)
+		f, ok := fieldOf(name)
+		if !ok || seen[f] {
+			continue
+		}
+		seen[f] = true
+		e.set(f, unfold(value), &words)
+	}
+	return e
+}
+
+// A field is one that an envelope takes something from.
+type field uint8
+
+const (
+	fieldMessageID field = iota
+	fieldDate
+	fieldFrom
+	fieldTo
+	fieldSubject
+	fieldContentType
+	fieldHasAttach
+	fieldCount
+)
+
+var fieldNames = [fieldCount]string{"Message-ID", "Date", "From", "To", "Subject", "Content-Type", "X-MS-Has-Attach"}
+
+func fieldOf(name []byte) (field, bool) {
+	for f, s := range fieldNames {
+		if len(s) == len(name) && bytes.EqualFold(name, []byte(s)) {
+			return field(f), true
+		}
+	}
+	return 0, false
+}
+
+// cutField cuts the first field, with the lines it is folded into, off head.
+// A line that is no field has no name.
+func cutField(head []byte) (name, value, rest []byte) {
+	n := 0
+	for {
+		line, whole := cutLine(head[n:])
+		n += len(line)
+		if !whole || n == len(head) || head[n] != ' ' && head[n] != '\t' {
+			break
+		}
+	}
+	name, value, ok := bytes.Cut(head[:n], []byte(":"))
+	if !ok {
+		name = nil
+	}
+	return bytes.TrimRight(name, " \t"), value, head[n:]
+}
+
+// unfold returns the beginning of a field's value in one line.
+func unfold(value []byte) string {
+	value = value[:min(len(value), maxField)]
+	return strings.TrimSpace(strings.NewReplacer("\r", "", "\n", "").Replace(string(value)))
+}
+
+func (e *Envelope) set(f field, value string, words *mime.WordDecoder) {
+	switch f {
+	case fieldMessageID:
+		e.MessageID = clean(strings.TrimSuffix(strings.TrimPrefix(value, "<"), ">"))
+	case fieldDate:
+		if t, err := mail.ParseDate(value); err == nil {
+			e.Date = t
+		}
+	case fieldFrom:
+		e.From = decodeWords(value, words)
+	case fieldTo:
+		e.To = decodeWords(value, words)
+	case fieldSubject:
+		e.Subject = decodeWords(value, words)
+	case fieldContentType:
+		e.HasAttachments = e.HasAttachments || attached(value)
+	case fieldHasAttach:
+		e.HasAttachments = e.HasAttachments || strings.EqualFold(value, "yes")
+	}
+}
+
+// attached reports whether a message of this type has something to save as a file.
+func attached(contentType string) bool {
+	kind, _, _ := strings.Cut(contentType, ";")
+	kind = strings.ToLower(strings.TrimSpace(kind))
+	main, _, ok := strings.Cut(kind, "/")
+	switch main {
+	case "text":
+		return false
+	case "multipart":
+		return kind == "multipart/mixed"
+	}
+	return ok
+}
+
+// decodeWords decodes the encoded words of RFC 2047 in value. What cannot be
+// decoded stays as it is.
+func decodeWords(value string, words *mime.WordDecoder) string {
+	if s, err := words.DecodeHeader(value); err == nil {
+		value = s
+	}
+	return clean(value)
+}
+
+// clean makes s fit for an Envelope.
+func clean(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(s, "\uFFFD"))
+	if len(s) > maxValue {
+		s = strings.ToValidUTF8(s[:maxValue], "")
+	}
+	return strings.TrimSpace(s)
+}
+
+// charsetReader decodes the charsets that browsers know.
+func charsetReader(charset string, in io.Reader) (io.Reader, error) {
+	enc, err := htmlindex.Get(charset)
+	if err != nil {
+		return nil, fmt.Errorf("decoding a header in %q: %w", charset, err)
+	}
+	return enc.NewDecoder().Reader(in), nil
+}

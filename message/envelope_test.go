@@ -1,0 +1,43 @@
+package message_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"restante/message"
+)
+
+func TestEnvelopeOf(t *testing.T) {
+	when := time.Date(2026, 1, 5, 9, 11, 12, 0, time.UTC)
+	for _, tt := range []struct {
+		name, head string
+		want       message.Envelope
+	}{
+		{"nothing", "", message.Envelope{}},
+		{"plain", "message-id: <1@example.com>\r\nDate: Mon, 5 Jan 2026 10:11:12 +0100\r\nFrom: A <a@example.com>\r\nTo: b@example.com,\r\n c@example.com\r\nSubject: hi\r\n\r\n",
+			message.Envelope{MessageID: "1@example.com", Date: when, From: "A <a@example.com>", To: "b@example.com, c@example.com", Subject: "hi"}},
+		{"words", "From: =?utf-8?Q?Al=C3=AFce?= <a@example.com>\nSubject: =?iso-8859-1?B?Sm9z6Q==?=\n =?windows-1251?Q?=CF=F0?= x\n",
+			message.Envelope{From: "Alïce <a@example.com>", Subject: "JoséПр x"}},
+		{"unknown charset", "Subject: =?klingon?Q?x?=\n", message.Envelope{Subject: "=?klingon?Q?x?="}},
+		{"first of two", "Subject: a\nSubject: b\n", message.Envelope{Subject: "a"}},
+		{"control characters", "Subject: a\x1b[2J=?utf-8?Q?=0D=0Ab=00?= \xff\n", message.Envelope{Subject: "a [2J  b  \uFFFD"}},
+		{"bad date", "Date: yesterday\nX", message.Envelope{}},
+		{"From line", "From a@example.com Mon Jan  5 10:11:12 2026\nTo : b\n", message.Envelope{To: "b"}},
+		{"mixed", "Content-Type: Multipart/Mixed; boundary=x\n", message.Envelope{HasAttachments: true}},
+		{"alternative", "Content-Type: multipart/alternative; boundary=x\n", message.Envelope{}},
+		{"file", "Content-Type: application/pdf\n", message.Envelope{HasAttachments: true}},
+		{"text", "Content-Type: text\n", message.Envelope{}},
+		{"noted", "Content-Type: text/plain\nX-MS-Has-Attach: yes\n", message.Envelope{HasAttachments: true}},
+		{"long", "Subject: " + strings.Repeat("ä", 9000) + "\n", message.Envelope{Subject: strings.Repeat("ä", 2048)}},
+	} {
+		got := message.EnvelopeOf([]byte(tt.head))
+		if !got.Date.Equal(tt.want.Date) {
+			t.Errorf("%s: %v, want %v", tt.name, got.Date, tt.want.Date)
+		}
+		got.Date = tt.want.Date
+		if got != tt.want {
+			t.Errorf("%s: %+v, want %+v", tt.name, got, tt.want)
+		}
+	}
+}

@@ -1,0 +1,306 @@
+package message
+
+import (
+	"bytes"
+	"io"
+)
+
+// lines is what text is known to be after the lines before scan.
+type lines struct {
+	gap     bool // the line before was empty, or the file begins
+	inside  bool // scan is inside of a line that is longer than anyone asks
+	encoded bool // this is the body of a part that said it is base64
+	says    bool // the header at hand said that its part is base64
+	folded  bool // the value of the header's Content-Transfer-Encoding has not come yet
+}
+
+// What begins where skip stopped.
+type stop uint8
+
+const (
+	stopRoom   stop = iota // more text than fits into a block
+	stopEnd                // nothing, or a line without an end
+	stopFrom               // a message
+	stopBase64             // a line that may be base64
+)
+
+// Lines that may begin a run of base64, by their length.
+const (
+	minEncoded = 16 // where the header says so
+	minAny     = 60 // anywhere
+	maxAny     = 76
+)
+
+// head returns the head of the message at start. What cannot have one is text.
+func (c *Cutter) head() (Block, error) {
+	v, final, err := c.view(c.start, MaxHead+1)
+	if err != nil {
+		return Block{}, err
+	}
+	c.state, c.scan = atText, c.start
+	if !beginsHead(v) {
+		c.lines = lines{gap: true}
+		return Block{}, nil
+	}
+	c.lines = lines{}
+	for n := 0; n < len(v); {
+		line, whole := cutLine(v[n:])
+		n += len(line)
+		if n > MaxHead || !whole && !final {
+			break
+		}
+		c.lines.pass(line)
+		if c.lines.gap || n == len(v) && final {
+			return c.take(Head, n, true), nil
+		}
+	}
+	c.lines = lines{}
+	return Block{}, nil
+}
+
+// beginsHead reports whether v begins with a header field or a line that
+// separates messages.
+func beginsHead(v []byte) bool {
+	for i, b := range v {
+		switch {
+		case b == ':':
+			return i > 0
+		case b == ' ' || b == '\t':
+			if rest := bytes.TrimLeft(v[i:min(len(v), i+maxFieldName)], " \t"); len(rest) > 0 && rest[0] == ':' {
+				return i > 0
+			}
+			line, _ := cutLine(v[:min(len(v), maxFromLine)])
+			return isFromLine(bytes.TrimPrefix(line, []byte(">")))
+		case b < ' ' || b > '~' || i == maxFieldName:
+			return false
+		}
+	}
+	return false
+}
+
+const maxFieldName = 128
+
+// cutLine returns the first line of v with its end, if it has one.
+func cutLine(v []byte) (line []byte, whole bool) {
+	if i := bytes.IndexByte(v, '\n'); i >= 0 {
+		return v[:i+1], true
+	}
+	return v, false
+}
+
+// text returns the text at start, up to a message or a run of base64.
+func (c *Cutter) text() (Block, error) {
+	for {
+		room := BlockSize - (c.scan - c.start)
+		if room < 0 {
+			return c.take(Text, BlockSize, false), nil
+		}
+		v, _, err := c.view(c.scan, 1)
+		if err != nil {
+			return Block{}, err
+		}
+		n, why := c.skip(v, room)
+		c.scan += n
+		if why == stopEnd {
+			var done bool
+			if why, done, err = c.openLine(); err != nil || done {
+				return c.endText(err)
+			}
+		}
+		if why == stopFrom {
+			return c.turn(atMessage), nil
+		}
+		if why == stopBase64 {
+			found, err := c.probe()
+			if err != nil {
+				return Block{}, err
+			}
+			if found {
+				return c.turn(atBase64), nil
+			}
+		}
+	}
+}
+
+// turn ends the text before scan, where something else begins.
+func (c *Cutter) turn(next state) Block {
+	c.state = next
+	if c.scan == c.start {
+		return Block{}
+	}
+	return c.take(Text, c.scan-c.start, true)
+}
+
+// endText returns the last text of a message and, once that is delivered, ends it.
+func (c *Cutter) endText(err error) (Block, error) {
+	switch {
+	case err != nil:
+		return Block{}, err
+	case c.scan > c.start:
+		return c.take(Text, c.scan-c.start, true), nil
+	case c.region == 0:
+		c.state, c.region = atFrame, unbounded
+		return Block{}, nil
+	}
+	return Block{}, io.EOF
+}
+
+// openLine looks at the line at scan, the end of which has not been read. It
+// reports whether the message is done.
+func (c *Cutter) openLine() (why stop, done bool, err error) {
+	v, final, err := c.view(c.scan, maxLine+len("\r\n")+1)
+	if err != nil || len(v) == 0 {
+		return stopEnd, true, err
+	}
+	if bytes.IndexByte(v, '\n') >= 0 {
+		return stopRoom, false, nil
+	}
+	if final && !c.lines.inside && c.lines.mayBeBase64(v) {
+		return stopBase64, false, nil
+	}
+	c.lines.inside = true
+	c.scan += len(v)
+	return stopRoom, false, nil
+}
+
+// skip passes the lines of v that are text, up to the first that ends after
+// room bytes.
+func (c *Cutter) skip(v []byte, room int) (n int, why stop) {
+	l := &c.lines
+	for n <= room {
+		rest := v[n:]
+		i := bytes.IndexByte(rest, '\n')
+		if i < 0 {
+			return n, stopEnd
+		}
+		switch {
+		case l.inside:
+			l.inside, l.gap = false, false
+		case plain[rest[0]] && !l.encoded && (i < minAny || !l.mayBeBase64(trimEnd(rest[:i+1]))):
+			l.gap, l.folded = false, false
+		case l.gap && c.kind == Mbox && isFromLine(rest[:i]):
+			return n, stopFrom
+		case l.mayBeBase64(trimEnd(rest[:i+1])):
+			return n, stopBase64
+		default:
+			l.pass(rest[:i+1])
+		}
+		n += i + 1
+	}
+	return n, stopRoom
+}
+
+// pass takes in a line, with its end, that is no base64.
+func (l *lines) pass(line []byte) {
+	line = trimEnd(line)
+	if len(line) == 0 {
+		l.encoded = l.encoded || l.says
+		l.gap, l.says, l.folded = true, false, false
+		return
+	}
+	l.gap = false
+	if l.folded && (line[0] == ' ' || line[0] == '\t') {
+		l.encoding(line)
+		return
+	}
+	l.folded = false
+	switch line[0] {
+	case '-':
+		if bytes.HasPrefix(line, []byte("--")) {
+			l.encoded, l.says = false, false
+		}
+	case 'c', 'C':
+		if len(line) > len(encodingField) && bytes.EqualFold(line[:len(encodingField)], []byte(encodingField)) {
+			if rest := bytes.TrimLeft(line[len(encodingField):], " \t"); len(rest) > 0 && rest[0] == ':' {
+				l.encoding(rest[1:])
+			}
+		}
+	}
+}
+
+const encodingField = "Content-Transfer-Encoding"
+
+// encoding takes in the value of a Content-Transfer-Encoding field.
+func (l *lines) encoding(value []byte) {
+	const base64 = "base64"
+	value = bytes.Trim(value, " \t\"")
+	l.folded = len(value) == 0
+	l.encoded = false
+	l.says = len(value) >= len(base64) && bytes.EqualFold(value[:len(base64)], []byte(base64))
+}
+
+// mayBeBase64 reports whether the line, given without its end, is worth a closer look.
+func (l *lines) mayBeBase64(line []byte) bool {
+	if l.encoded {
+		if len(line) < minEncoded || len(line) > maxLine {
+			return false
+		}
+	} else if len(line) < minAny || len(line) > maxAny || len(line)%4 != 0 {
+		return false
+	}
+	for _, b := range line[:min(len(line)-2, maxAny)] {
+		if !alphabet[b] {
+			return false
+		}
+	}
+	return true
+}
+
+// trimEnd returns a line without its LF or CRLF.
+func trimEnd(line []byte) []byte {
+	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
+}
+
+// isFromLine reports whether line separates the messages of an mbox: "From ",
+// a sender and a date with a time and a year. Programs write the date in too
+// many ways to ask for more, and plain text has less.
+func isFromLine(line []byte) bool {
+	rest, ok := bytes.CutPrefix(line[:min(len(line), maxFromLine)], []byte("From "))
+	return ok && hasTime(rest) && hasYear(rest)
+}
+
+const maxFromLine = 1024 // how much of a line is looked at
+
+// hasTime looks for a digit, a colon and two digits.
+func hasTime(s []byte) bool {
+	for i := 1; i+2 < len(s); i++ {
+		if s[i] == ':' && isDigit(s[i-1]) && isDigit(s[i+1]) && isDigit(s[i+2]) {
+			return true
+		}
+	}
+	return false
+}
+
+// hasYear looks for a number of four digits that begins with 19 or 20.
+func hasYear(s []byte) bool {
+	for i := 0; i+4 <= len(s); i++ {
+		century := s[i] == '1' && s[i+1] == '9' || s[i] == '2' && s[i+1] == '0'
+		alone := (i == 0 || !isDigit(s[i-1])) && (i+4 == len(s) || !isDigit(s[i+4]))
+		if century && alone && isDigit(s[i+2]) && isDigit(s[i+3]) {
+			return true
+		}
+	}
+	return false
+}
+
+func isDigit(b byte) bool { return '0' <= b && b <= '9' }
+
+// plain says of each byte that a line beginning with it cannot matter unless
+// it is long: it is not empty, no field that matters, no boundary, not folded.
+var plain = func() (t [256]bool) {
+	for i := range t {
+		t[i] = true
+	}
+	for _, b := range []byte("\n\r \t-cCF") {
+		t[b] = false
+	}
+	return t
+}()
+
+// alphabet says which bytes are digits of base64.
+var alphabet = func() (t [256]bool) {
+	for _, b := range []byte("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/") {
+		t[b] = true
+	}
+	return t
+}()
