@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 
+	"github.com/klauspost/compress"
 	"github.com/klauspost/compress/zstd"
 
 	"restante/blob"
@@ -82,8 +83,7 @@ func newDecompressor() (*zstd.Decoder, error) {
 func (c *compressor) pack(raw []byte) ([]byte, error) {
 	c.packed = c.enc.EncodeAll(raw, append(c.packed[:0], codecZstd))
 	if len(c.packed) > len(raw) {
-		c.packed = append(append(c.packed[:0], codecRaw), raw...)
-		return c.packed, nil
+		return c.keep(raw)
 	}
 	var err error
 	c.check, err = unpackClump(c.dec, c.check[:0], c.packed)
@@ -91,6 +91,32 @@ func (c *compressor) pack(raw []byte) ([]byte, error) {
 		return nil, fmt.Errorf("compressing a clump of %d bytes: it does not decompress to what it was made from; check this machine's memory (%v)", len(raw), err)
 	}
 	return c.packed, nil
+}
+
+// keep returns the codec byte and raw as it is.
+func (c *compressor) keep(raw []byte) ([]byte, error) {
+	c.packed = append(append(c.packed[:0], codecRaw), raw...)
+	return c.packed, nil
+}
+
+const (
+	// denseBelow is the estimate under which compression is not tried; images
+	// and archives are far below it, documents far above.
+	denseBelow = 0.1
+	denseProbe = 4 << 10
+)
+
+// isDense reports whether data seems to be compressed already: its beginning,
+// its middle and its end all do. Such bytes are kept apart from those that
+// compression serves, and compression is not tried on them.
+func isDense(data []byte) bool {
+	for _, at := range []int{0, (len(data) - denseProbe) / 2, len(data) - denseProbe} {
+		at = max(at, 0)
+		if compress.Estimate(data[at:min(at+denseProbe, len(data))]) >= denseBelow {
+			return false
+		}
+	}
+	return len(data) >= denseProbe
 }
 
 // unpackClump appends the raw bytes of an opened clump to dst.
@@ -116,6 +142,7 @@ var errClump = fmt.Errorf("the clump is malformed")
 // A clump being filled: pieces of one class, side by side.
 type openClump struct {
 	class  blob.Class
+	dense  bool // its pieces are compressed already
 	raw    []byte
 	pieces []Piece
 }

@@ -99,6 +99,9 @@ func (r *Repository) clump(ctx context.Context, c blob.Clump) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(packed) > 0 && packed[0] == codecRaw {
+		return packed[1:], nil // no need to copy: nobody else has them
+	}
 	return unpackClump(r.dec, nil, packed)
 }
 

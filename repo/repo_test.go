@@ -160,6 +160,38 @@ func TestWhatIsCommittedIsRead(t *testing.T) {
 	}
 }
 
+// Bytes that do not compress cost no more than their length, and no time in
+// vain; they lie apart from those that do.
+func TestDensePieces(t *testing.T) {
+	f := newFixture(t)
+	r := f.open(t)
+	s := begin(t, r)
+	rng := rand.NewChaCha8([32]byte{7})
+	var pieces [][]byte
+	dense := 0
+	for i := range 40 {
+		p := bytes.Repeat([]byte("a table of figures;"), 3000)
+		if i%2 == 0 {
+			p = make([]byte, 50_000)
+			rng.Read(p)
+			dense += len(p)
+		}
+		pieces = append(pieces, append(p, byte(i)))
+	}
+	ids := save(t, s, blob.Bin, pieces...)
+	if err := s.Commit(t.Context(), payload("dense")); err != nil {
+		t.Fatal(err)
+	}
+	for i, id := range ids {
+		if got, err := read(t, r, id); err != nil || !bytes.Equal(got, pieces[i]) {
+			t.Fatalf("piece %d: %v", i, err)
+		}
+	}
+	if stored := int(s.Stored()); stored > dense+dense/8 {
+		t.Errorf("%d bytes that do not compress, and as many that do, are stored in %d", dense, stored)
+	}
+}
+
 func TestAPieceIsStoredOnce(t *testing.T) {
 	f := newFixture(t)
 	pieces := randomPieces(100, 2)

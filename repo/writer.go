@@ -27,6 +27,7 @@ type Writer struct {
 	hasher *blob.Hasher
 	comp   *compressor
 	open   [blob.Page + 1]openClump // by class
+	dense  openClump                // pieces of class Bin that are compressed already
 }
 
 // NewWriter returns a Writer of the session.
@@ -39,6 +40,7 @@ func (s *Session) NewWriter() (*Writer, error) {
 	for c := range w.open {
 		w.open[c].class = blob.Class(c)
 	}
+	w.dense = openClump{class: blob.Bin, dense: true}
 	return w, nil
 }
 
@@ -58,13 +60,16 @@ func (w *Writer) Save(ctx context.Context, class blob.Class, data []byte) (blob.
 		limit = pageClumpSize
 	}
 	c := &w.open[class]
+	if class == blob.Bin && isDense(data) {
+		c = &w.dense
+	}
 	if len(c.raw) > 0 && len(c.raw)+len(data) > limit {
 		if err := w.close(ctx, c); err != nil {
 			return id, err
 		}
 	}
 	if len(data) >= limit { // a clump of its own, with no copy made
-		return id, w.store(ctx, class, data, []Piece{{id, uint32(len(data))}})
+		return id, w.store(ctx, c, data, []Piece{{id, uint32(len(data))}})
 	}
 	c.add(id, data)
 	return id, nil
@@ -72,40 +77,46 @@ func (w *Writer) Save(ctx context.Context, class blob.Class, data []byte) (blob.
 
 // Boundary says that what is saved next belongs to another mailbox.
 func (w *Writer) Boundary(ctx context.Context) error {
+	return w.closeFrom(ctx, ownClump)
+}
+
+// Flush hands everything saved so far to the session's packs.
+func (w *Writer) Flush(ctx context.Context) error {
+	return w.closeFrom(ctx, 1)
+}
+
+// closeFrom closes the open clumps of at least size bytes.
+func (w *Writer) closeFrom(ctx context.Context, size int) error {
 	for i := range w.open {
-		if c := &w.open[i]; len(c.raw) >= ownClump {
+		if c := &w.open[i]; len(c.raw) >= size {
 			if err := w.close(ctx, c); err != nil {
 				return err
 			}
 		}
 	}
-	return nil
-}
-
-// Flush hands everything saved so far to the session's packs.
-func (w *Writer) Flush(ctx context.Context) error {
-	for i := range w.open {
-		if c := &w.open[i]; len(c.raw) > 0 {
-			if err := w.close(ctx, c); err != nil {
-				return err
-			}
-		}
+	if len(w.dense.raw) >= size {
+		return w.close(ctx, &w.dense)
 	}
 	return nil
 }
 
 func (w *Writer) close(ctx context.Context, c *openClump) error {
-	err := w.store(ctx, c.class, c.raw, c.pieces)
+	err := w.store(ctx, c, c.raw, c.pieces)
 	c.reset()
 	return err
 }
 
-func (w *Writer) store(ctx context.Context, class blob.Class, raw []byte, pieces []Piece) error {
-	packed, err := w.comp.pack(raw)
+// store packs raw bytes as a clump of c's class.
+func (w *Writer) store(ctx context.Context, c *openClump, raw []byte, pieces []Piece) error {
+	pack := w.comp.pack
+	if c.dense {
+		pack = w.comp.keep
+	}
+	packed, err := pack(raw)
 	if err != nil {
 		return err
 	}
-	return w.s.addClump(ctx, class, packed, len(raw), pieces)
+	return w.s.addClump(ctx, c.class, packed, len(raw), pieces)
 }
 
 // A PageWriter saves the pages of trees. It serves one goroutine.

@@ -1,0 +1,22 @@
+package verify
+
+import "restante/snapshot"
+
+// ParseInterior reads an interior page that is a root, and returns its sums
+// and the error of reading it.
+func ParseInterior(data []byte, level uint8) (snapshot.Counts, error) {
+	p := ref{level: level, isRoot: true}
+	_, sum, err := p.parse(data)
+	if err != nil {
+		return sum, err
+	}
+	p.counts = sum
+	_, err = p.children(data)
+	return sum, err
+}
+
+// WithWindow returns options to look up so many pieces at once.
+func WithWindow(o Options, pieces int) Options {
+	o.window = pieces
+	return o
+}

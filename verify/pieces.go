@@ -1,0 +1,148 @@
+package verify
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"restante/blob"
+	"restante/repo"
+	"restante/snapshot"
+)
+
+// maxWindow is how many pieces are looked up at once: some 20 MiB.
+const maxWindow = 1 << 17
+
+// A window holds pieces that are to be looked up, and the files that need them.
+type window struct {
+	needs []need
+	files []file
+}
+
+// A need is one piece of one file.
+type need struct {
+	id   blob.ID
+	size uint32
+	file uint32 // in the window
+}
+
+// A file is a file, and the page that its entry is on.
+type file struct {
+	key  snapshot.Key
+	leaf blob.ID
+}
+
+// A doubt is a need in a pack that is damaged.
+type doubt struct {
+	id    blob.ID
+	place blob.Place
+	file  file
+}
+
+// need takes a piece into the window, and looks the pieces up when it is full.
+func (c *checker) need(ctx context.Context, f file, p snapshot.Piece) error {
+	w := &c.window
+	if n := len(w.files); n == 0 || w.files[n-1] != f {
+		w.files = append(w.files, f)
+	}
+	w.needs = append(w.needs, need{p.ID, p.Size, uint32(len(w.files) - 1)})
+	if len(w.needs) < c.opts.window {
+		return nil
+	}
+	return c.lookUp(ctx)
+}
+
+// lookUp looks the window's pieces up, and empties it.
+func (c *checker) lookUp(ctx context.Context) error {
+	w := &c.window
+	slices.SortFunc(w.needs, func(a, b need) int { return compareIDs(a.id, b.id) })
+	ids := make([]blob.ID, 0, len(w.needs))
+	for i := range w.needs {
+		if i == 0 || w.needs[i].id != w.needs[i-1].id {
+			ids = append(ids, w.needs[i].id)
+		}
+	}
+	places, err := c.r.Places(ctx, ids)
+	if err != nil {
+		return err
+	}
+	var doubts []doubt
+	at := 0
+	for _, n := range w.needs {
+		if n.id != ids[at] {
+			at++
+		}
+		f, isDoubt := c.judge(n, places[at])
+		switch {
+		case isDoubt:
+			doubts = append(doubts, doubt{n.id, places[at], w.files[n.file]})
+		case f != nil:
+			c.hurt(f, w.files[n.file])
+		}
+	}
+	clear(w.files)
+	w.needs, w.files = w.needs[:0], w.files[:0]
+	return c.prove(ctx, doubts)
+}
+
+// judge returns the finding because of which a piece cannot be read, if there
+// is one, or that reading it has to show.
+func (c *checker) judge(n need, at blob.Place) (f *finding, isDoubt bool) {
+	if at.Size == 0 {
+		return c.lacks(n.id), false
+	}
+	p := c.packs[at.Pack]
+	switch {
+	case p == nil: // it came meanwhile
+		return nil, false
+	case p.size < 0:
+		return p.suspect, false
+	case at.Size != n.size:
+		f := c.find(repo.PackName(at.Pack))
+		f.tell(fmt.Sprintf("piece %s has %d bytes in the index, and %d in a snapshot", n.id.Short(), at.Size, n.size))
+		return f, false
+	}
+	return nil, p.suspect != nil
+}
+
+// prove reads pieces in damaged packs, each clump once.
+func (c *checker) prove(ctx context.Context, doubts []doubt) error {
+	slices.SortFunc(doubts, func(a, b doubt) int {
+		return cmp.Or(bytes.Compare(a.place.Pack[:], b.place.Pack[:]), cmp.Compare(a.place.Offset, b.place.Offset), cmp.Compare(a.place.Length, b.place.Length))
+	})
+	var clump blob.Clump
+	var raw []byte
+	var failed error
+	for _, d := range doubts {
+		if d.place.Clump != clump {
+			clump = d.place.Clump
+			raw, failed = c.r.Clump(ctx, clump)
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+		}
+		err := failed
+		if err == nil {
+			_, err = c.r.Piece(raw, d.id, d.place)
+		}
+		if err != nil {
+			c.hurt(c.packs[clump.Pack].suspect, d.file)
+		}
+	}
+	return nil
+}
+
+// hurt notes that a file cannot be read.
+func (c *checker) hurt(f *finding, file file) {
+	c.strike(file.leaf, f)
+	c.lose(f, file.key)
+}
+
+// strike notes that on a page, or below it, something is lost.
+func (c *checker) strike(page blob.ID, f *finding) {
+	if !slices.Contains(c.hit[page], f) {
+		c.hit[page] = append(c.hit[page], f)
+	}
+}

@@ -1,0 +1,153 @@
+// Package verify checks that a repository is what its writers stored, and says
+// of everything that is not what is lost by it.
+//
+// It goes by these steps, of which the later ones use what the earlier found:
+//
+//  1. All objects are listed: snapshots first, then the index, then the rest,
+//     so that of a backup that ends meanwhile no snapshot is seen whose index
+//     objects and packs are not. Names must be such as the repository gives;
+//     configs, key files and intents are opened.
+//  2. Every index object is opened. The packs that it names must be there, with
+//     the size that it says and a header of the right kind.
+//  3. If asked to, every pack is read from beginning to end; see
+//     [repo.Repository.CheckPack]. Its directory must list the same pieces at
+//     the same places as the index.
+//  4. Every snapshot is opened, and of its tree every page, each but once
+//     however many snapshots share it, and with each leaf the lists of its long
+//     recipes. Every piece that a recipe names must be
+//     in the index with the size that the recipe says. Pieces are looked up in
+//     windows, sorted, which bounds the memory and makes the look-up a merge.
+//     Pieces in packs that the steps before found damaged are read, so that of
+//     a damaged pack only that counts as lost which cannot be read.
+//  5. For what is lost, the snapshots and mailboxes that it belongs to are
+//     looked up, going down only to pages above it.
+//
+// A damaged index object is left out of the index, and so are the pieces that
+// only it names.
+//
+// A snapshot, an intent or the newest config that was deleted is not missed:
+// no other object names it.
+//
+// With a key that cannot read, steps 4 and 5 are left out and clumps are not
+// opened: names, headers, signatures and the hashes of packs are checked.
+package verify
+
+import (
+	"cmp"
+	"context"
+	"hash/maphash"
+
+	"restante/blob"
+	"restante/repo"
+	"restante/snapshot"
+)
+
+// Options say how to check.
+type Options struct {
+	ReadData bool // read all packs
+	// Total, if not nil, is called when it is known how many objects and bytes
+	// there are to read: the packs with ReadData, else that is not known.
+	Total func(objects, bytes uint64)
+	// Done, if not nil, is called with what has been read since the last call.
+	// Several goroutines call it.
+	Done func(objects, bytes uint64)
+
+	window int // pieces looked up at once; 0 for the default
+}
+
+// A Report is what a check found.
+type Report struct {
+	Objects   uint64    `json:"objects" doc:"objects in the repository"`
+	Packs     uint64    `json:"packs" doc:"how many of them are packs"`
+	Snapshots uint64    `json:"snapshots" doc:"snapshots, damaged ones too"`
+	Pages     uint64    `json:"pages" doc:"pages of snapshots that were read"`
+	Pieces    uint64    `json:"pieces" doc:"pieces that the index names"`
+	BytesRead uint64    `json:"bytes_read" doc:"bytes of objects and of pages that were read"`
+	ReadData  bool      `json:"read_data" doc:"whether all packs were read from beginning to end"`
+	Findings  []Finding `json:"findings" doc:"what is damaged, an object each; none: the repository is sound"`
+	Notes     []string  `json:"notes" doc:"what is odd, but no damage"`
+}
+
+// Check checks the repository. Damage is in the report; an error means that
+// the check could not be done.
+func Check(ctx context.Context, r *repo.Repository, opts Options) (*Report, error) {
+	none := func(uint64, uint64) {}
+	if opts.Total == nil {
+		opts.Total = none
+	}
+	if opts.Done == nil {
+		opts.Done = none
+	}
+	opts.window = cmp.Or(opts.window, maxWindow)
+	c := &checker{
+		r: r, close: func() {}, opts: opts, report: Report{ReadData: opts.ReadData, Findings: []Finding{}, Notes: []string{}},
+		listed: map[string]bool{}, index: map[blob.ID]int64{}, keys: map[blob.ID]bool{}, packs: map[blob.ID]*pack{},
+		findings: map[string]*finding{}, missing: map[blob.ID]bool{},
+		seen: map[blob.ID]bool{}, hit: map[blob.ID][]*finding{}, maps: map[snapshot.Root]*finding{},
+		hasher: blob.NewHasher(r.PieceKey()), sums: seeds{maphash.MakeSeed(), maphash.MakeSeed()}, keep: maxKept,
+	}
+	defer func() { c.close() }()
+	for _, step := range []func(context.Context) error{c.objects, c.indexes, c.present, c.readPacks, c.trees, c.attribute} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return c.finish(), nil
+}
+
+// A checker is one check. It belongs to the goroutine that called Check.
+type checker struct {
+	r      *repo.Repository
+	close  func() // ends what indexes began
+	opts   Options
+	report Report
+
+	listed    map[string]bool   // names of the snapshots that there were at the beginning
+	index     map[blob.ID]int64 // index objects and their sizes
+	keys      map[blob.ID]bool  // key files that are there
+	packs     map[blob.ID]*pack
+	snapshots []tree // that can be read
+
+	sums     seeds
+	hasher   *blob.Hasher
+	findings map[string]*finding // by object
+	broken   []*finding          // of index objects that cannot be opened
+	missing  map[blob.ID]bool    // pieces that are needed and not in the index, up to maxNamed
+	keep     int                 // how many more keys all findings together may keep
+
+	seen   map[blob.ID]bool           // pages, and what their parents say of them
+	hit    map[blob.ID][]*finding     // pages that cannot be read, or with files that cannot
+	maps   map[snapshot.Root]*finding // of mailboxes that were read, with what damaged them
+	window window
+}
+
+// A pack is a pack that is there, or that an index object names.
+type pack struct {
+	size  int64 // as listed; -1: it is not there
+	names []naming
+	// suspect, if not nil, is why pieces in the pack are only there if they
+	// can be read.
+	suspect *finding
+}
+
+// A naming is what one index object says of a pack.
+type naming struct {
+	index blob.ID
+	tree  bool
+	size  uint32
+	tally tally
+}
+
+// A tree is what a snapshot whose record was read holds.
+type tree struct {
+	id              string // of the snapshot
+	root, mailboxes snapshot.Root
+}
+
+// read counts what was read but for whole packs, beside which it is little.
+func (c *checker) read(objects, bytes uint64) {
+	c.report.BytesRead += bytes
+	if !c.opts.ReadData {
+		c.opts.Done(objects, bytes)
+	}
+}

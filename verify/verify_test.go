@@ -1,0 +1,407 @@
+package verify_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"restante/seal"
+	"restante/verify"
+)
+
+func TestSound(t *testing.T) {
+	f := newFixture(t)
+	for _, readData := range []bool{false, true} {
+		report := f.check(t, readData)
+		wantLines(t, f.render(report), nil)
+		wantLines(t, report.Notes, nil)
+		if report.Objects != 15 || report.Packs != 4 || report.Snapshots != 2 || report.Pages < 10 || report.Pieces < 700 {
+			t.Errorf("the report counts wrongly: %+v", report)
+		}
+		if readData && report.BytesRead < 500_000 {
+			t.Errorf("it says that it read %d bytes, which are not all", report.BytesRead)
+		}
+	}
+}
+
+func wantLines(t *testing.T, got, want []string) {
+	t.Helper()
+	for i := range max(len(got), len(want)) {
+		switch {
+		case i >= len(got):
+			t.Errorf("missing: %s", want[i])
+		case i >= len(want):
+			t.Errorf("unwanted: %s", got[i])
+		case got[i] != want[i]:
+			t.Errorf("got  %s\nwant %s", got[i], want[i])
+		}
+	}
+}
+
+// Ways to damage an object.
+var damages = map[string]func(t *testing.T, f *fixture, name string){
+	"flip": func(t *testing.T, f *fixture, name string) {
+		data := f.get(t, name)
+		f.replace(t, name, flip(data, len(data)/2))
+	},
+	"cut": func(t *testing.T, f *fixture, name string) {
+		data := f.get(t, name)
+		f.replace(t, name, data[:len(data)*2/3])
+	},
+	"empty":  func(t *testing.T, f *fixture, name string) { f.replace(t, name, []byte{}) },
+	"delete": func(t *testing.T, f *fixture, name string) { f.replace(t, name, nil) },
+	"copy": func(t *testing.T, f *fixture, name string) {
+		if err := f.store.Put(t.Context(), other(name), f.get(t, name)); err != nil {
+			t.Fatal(err)
+		}
+	},
+}
+
+const (
+	all1   = " | snapshot1 snapshot2 | (other) alice bob carol | 182" // all files that the first backup brought
+	all2   = " | snapshot2 | alice bob | 2"                           // and the second
+	tree1  = " | snapshot1 snapshot2 |  | pages"                      // a root and pages of both, and the map of mailboxes
+	tree2  = " | snapshot2 | alice bob carol | pages"                 // a root
+	broken = "its bytes do not match its name"
+	sealed = "clump at #: opening part 'c' at position #: damaged or tampered with"
+	absent = "pieces that snapshots need are in no index object that can be read"
+)
+
+// matrix says what is found: damage and role, findings without and with
+// --read-data where that differs. What stands in the middle of a data pack is
+// padding.
+var matrix = []struct {
+	damage, role string
+	want, read   []string
+}{
+	{"flip", "data1", nil, []string{"data1: " + broken}},
+	{"cut", "data1", []string{"data1: it has # bytes, and the index says #"},
+		[]string{"data1: it has # bytes, and the index says #; " + broken + "; its directory: its trailer: damaged or tampered with"}},
+	{"delete", "data1", []string{"data1: it is missing" + all1}, nil},
+	{"copy", "data1", nil, []string{"packs/#: " + broken}},
+	{"delete", "data2", []string{"data2: it is missing" + all2}, nil},
+
+	{"flip", "tree1", []string{"tree1: " + sealed + tree1}, []string{"tree1: " + broken + "; " + sealed + tree1}},
+	{"delete", "tree1", []string{"tree1: it is missing" + tree1}, nil},
+	{"copy", "tree1", nil, []string{"packs/#: " + broken}},
+	{"delete", "tree2", []string{"tree2: it is missing" + tree2}, nil},
+
+	{"flip", "dataindex1", []string{"dataindex1: " + broken + "; 762 " + absent + all1}, nil},
+	{"cut", "dataindex1", []string{"dataindex1: " + broken + "; 762 " + absent + all1}, nil},
+	{"empty", "dataindex1", []string{"dataindex1: " + broken + "; 762 " + absent + all1}, nil},
+	{"delete", "dataindex1", []string{"index/: 762 " + absent + all1}, nil},
+	{"copy", "dataindex1", []string{"index/#: " + broken}, nil},
+	{"flip", "dataindex2", []string{"dataindex2: " + broken + "; 4 " + absent + all2}, nil},
+	{"delete", "dataindex2", []string{"index/: 4 " + absent + all2}, nil},
+	{"flip", "treeindex2", []string{"treeindex2: " + broken + "; some " + absent + tree2}, nil},
+	{"delete", "treeindex1", []string{"index/: some " + absent + tree1}, nil},
+
+	{"flip", "snapshot1", []string{"snapshot1: its signature does not match | snapshot1 |  | 0"}, nil},
+	{"cut", "snapshot1", []string{"snapshot1: its signature does not match | snapshot1 |  | 0"}, nil},
+	{"empty", "snapshot1", []string{"snapshot1: parsing header: damaged or tampered with: it has 0 bytes, not 64 | snapshot1 |  | 0"}, nil},
+	{"delete", "snapshot1", nil, nil}, // that is how a snapshot is given up
+	{"copy", "snapshot1", []string{"snapshots/#: it belongs to session # | # |  | 0"}, nil},
+
+	{"flip", "intent1", []string{"intent1: its signature does not match"}, nil},
+	{"cut", "intent1", []string{"intent1: its signature does not match"}, nil},
+	{"empty", "intent1", []string{"intent1: parsing header: damaged or tampered with: it has 0 bytes, not 64"}, nil},
+	{"delete", "intent1", nil, nil},
+	{"copy", "intent1", []string{"intents/#: it belongs to session #"}, nil},
+
+	{"copy", "config", []string{"config/#: it says it is config 1"}, nil},
+	{"copy", "keys", []string{"keys/#: " + broken}, nil},
+	{"flip", "README", nil, nil},
+	{"delete", "README", nil, nil},
+	{"copy", "README", nil, nil},
+}
+
+func TestMatrix(t *testing.T) {
+	whole := newFixture(t)
+	tried := map[string]bool{}
+	for _, m := range matrix {
+		tried[m.role] = true
+		t.Run(m.damage+" "+m.role, func(t *testing.T) {
+			f := whole.clone(t)
+			damages[m.damage](t, f, f.names[m.role])
+			if m.read == nil {
+				m.read = m.want
+			}
+			wantLines(t, f.render(f.check(t, false)), m.want)
+			wantLines(t, f.render(f.check(t, true)), m.read)
+		})
+	}
+	for role := range whole.names {
+		kind := strings.TrimRight(role, "0123456789")
+		if !slices.ContainsFunc(slices.Collect(maps.Keys(tried)), func(r string) bool { return strings.HasPrefix(r, kind) }) {
+			t.Errorf("no line of the matrix damages objects like %s", role)
+		}
+	}
+}
+
+// Every part of a pack is damaged in turn.
+func TestPartsOfAPack(t *testing.T) {
+	whole := newFixture(t)
+	clumps := whole.clumps(t, "data1")
+	prefix := seal.PrefixSize(seal.ModePublic)
+	if len(clumps) != 4 {
+		t.Fatalf("the pack has %d clumps, not one for each mailbox and one for the rest", len(clumps))
+	}
+	alice, bob := clumps[0], clumps[1]
+	lost := func(mailbox string) string { return fmt.Sprintf(" | snapshot1 snapshot2 | %s | 60", mailbox) }
+	noSecret := []string{"data1: " + broken + "; its directory: its trailer: damaged or tampered with" + all1}
+	for _, c := range []struct {
+		name       string
+		at         int
+		want, read []string
+	}{
+		{"magic", 3, []string{`data1: parsing header: damaged or tampered with: it does not begin with "restante"` + all1},
+			[]string{`data1: parsing header: damaged or tampered with: it does not begin with "restante"; ` + broken +
+				`; its directory: parsing header: damaged or tampered with: it does not begin with "restante"` + all1}},
+		{"encapsulation", 500, nil, noSecret},
+		{"a clump", int(alice.Offset) + 20, nil, []string{"data1: " + broken + "; " + sealed + lost("alice")}},
+		{"the tag of a clump", int(bob.Offset+bob.Length) - 1, nil, []string{"data1: " + broken + "; clump at #: it is not the one that the directory names" + lost("bob")}},
+		{"signature", -1, nil, []string{"data1: " + broken + "; its directory: its signature does not match"}},
+		{"length of the directory", -66, nil, []string{"data1: " + broken + "; its directory: its trailer: damaged or tampered with"}},
+		{"directory", -100, nil, []string{"data1: " + broken + "; its directory: its signature does not match"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := whole.clone(t)
+			f.replace(t, f.names["data1"], flip(f.get(t, f.names["data1"]), c.at))
+			wantLines(t, f.render(f.check(t, false)), c.want)
+			wantLines(t, f.render(f.check(t, true)), c.read)
+		})
+	}
+	t.Run("cut off behind a clump", func(t *testing.T) {
+		f := whole.clone(t)
+		f.replace(t, f.names["data1"], f.get(t, f.names["data1"])[:int(bob.Offset+bob.Length)])
+		want := []string{"data1: it has # bytes, and the index says # | snapshot1 snapshot2 | (other) carol | 62"}
+		wantLines(t, f.render(f.check(t, false)), want)
+	})
+	t.Run("cut off behind the prefix", func(t *testing.T) {
+		f := whole.clone(t)
+		f.replace(t, f.names["data1"], f.get(t, f.names["data1"])[:prefix])
+		wantLines(t, f.render(f.check(t, false)), []string{"data1: it has # bytes, and the index says #" + all1})
+	})
+}
+
+// However few pieces are looked up at once, the same is found.
+func TestWindows(t *testing.T) {
+	f := newFixture(t)
+	bob := f.clumps(t, "data1")[1]
+	f.replace(t, f.names["data1"], f.get(t, f.names["data1"])[:int(bob.Offset+bob.Length)])
+	damages["flip"](t, f, f.names["dataindex2"])
+	for _, window := range []int{1, 7, 100, 1 << 20} {
+		report, err := verify.Check(t.Context(), f.open(t), verify.WithWindow(verify.Options{}, window))
+		if err != nil {
+			t.Fatal(err)
+		}
+		wantLines(t, f.render(report), []string{
+			"data1: it has # bytes, and the index says # | snapshot1 snapshot2 | (other) carol | 62",
+			"dataindex2: " + broken + "; 4 " + absent + all2,
+		})
+	}
+}
+
+// Several damages at once stay apart.
+func TestSeveralDamages(t *testing.T) {
+	f := newFixture(t).clone(t)
+	damages["delete"](t, f, f.names["data2"])
+	damages["flip"](t, f, f.names["snapshot1"])
+	damages["flip"](t, f, f.names["intent2"])
+	wantLines(t, f.render(f.check(t, true)), []string{
+		"data2: it is missing" + all2,
+		"intent2: its signature does not match",
+		"snapshot1: its signature does not match | snapshot1 |  | 0",
+	})
+	damages["flip"](t, f, f.names["dataindex1"])
+	damages["flip"](t, f, f.names["treeindex2"])
+	wantLines(t, f.render(f.check(t, false)), []string{
+		"data2: it is missing",
+		"dataindex1: " + broken,
+		"index/: some " + absent + tree2,
+		"intent2: its signature does not match",
+		"snapshot1: its signature does not match | snapshot1 |  | 0",
+		"treeindex2: " + broken,
+	})
+}
+
+func TestNotes(t *testing.T) {
+	f := newFixture(t).clone(t)
+	damages["delete"](t, f, "README")
+	damages["delete"](t, f, f.names["snapshot2"])
+	damages["delete"](t, f, f.names["dataindex2"])
+	damages["delete"](t, f, f.names["treeindex2"])
+	for _, name := range []string{"photos/1", "marks"} {
+		if err := f.store.Put(t.Context(), name, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	report := f.check(t, true)
+	wantLines(t, f.render(report), nil)
+	wantLines(t, report.Notes, []string{
+		"the object README is gone; it only tells people what this is",
+		"2 objects are there, which restante has not made and does not read: marks, photos/1",
+		"2 packs are in no index object that can be read, with 278528 bytes in all; an interrupted backup leaves such, and the next one takes them up",
+	})
+}
+
+func TestNamesThatNoObjectHas(t *testing.T) {
+	f := newFixture(t)
+	whole := f.get(t, f.names["data1"])
+	for _, name := range []string{"packs/zz", "packs/aa/" + path.Base(f.names["data2"]), "index/1", "keys/key", "config/1", "intents/x", "snapshots/x"} {
+		c := f.clone(t)
+		if err := c.store.Put(t.Context(), name, whole); err != nil {
+			t.Fatal(err)
+		}
+		report := c.check(t, false)
+		if len(report.Findings) != 1 || report.Findings[0].Object != name || report.Findings[0].Hint == "" {
+			t.Errorf("%s: %+v", name, report.Findings)
+		}
+	}
+}
+
+// A key that cannot read finds damage all the same.
+func TestWriterKey(t *testing.T) {
+	f := newFixture(t)
+	file, recipient, err := seal.NewIdentity("writer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.open(t).AddKey(t.Context(), seal.Writer, "mx1", func(k *seal.Keys) ([]byte, error) { return seal.LockRecipient(k, recipient) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := f.clone(t)
+	w.file = file
+	report := w.check(t, true)
+	wantLines(t, w.render(report), nil)
+	if len(report.Notes) != 1 || report.Snapshots != 2 {
+		t.Errorf("the report is %+v", report)
+	}
+	clump := f.clumps(t, "data1")[0]
+	w.replace(t, w.names["data1"], flip(w.get(t, w.names["data1"]), int(clump.Offset+clump.Length)-1))
+	damages["flip"](t, w, w.names["tree1"])
+	damages["delete"](t, w, w.names["data2"])
+	report = w.check(t, true)
+	wantLines(t, w.render(report), []string{
+		"data1: " + broken + "; clump at #: it is not the one that the directory names",
+		"data2: it is missing",
+		"tree1: " + broken,
+	})
+	for _, found := range report.Findings {
+		if !strings.Contains(found.Hint, "a key that can read tells what is lost") {
+			t.Errorf("%s: the hint is %q", found.Object, found.Hint)
+		}
+	}
+}
+
+func TestKeysAgainstConfig(t *testing.T) {
+	f := newFixture(t)
+	r := f.open(t)
+	lock := func(k *seal.Keys) ([]byte, error) { return seal.LockPassphrase(k, "x") }
+	lostKey, err := r.AddKey(t.Context(), seal.Owner, "lost", lock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	removed, err := r.AddKey(t.Context(), seal.Owner, "removed", lock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := "keys/" + removed.Object.String()
+	object := f.get(t, name)
+	if err := r.RemoveKey(t.Context(), removed); err != nil {
+		t.Fatal(err)
+	}
+	// A crash within RemoveKey leaves the object.
+	if err := f.store.Put(t.Context(), name, object); err != nil {
+		t.Fatal(err)
+	}
+	f.replace(t, "keys/"+lostKey.Object.String(), nil)
+	report := f.check(t, false)
+	wantLines(t, f.render(report), []string{`keys/#: it is missing: the key "lost" opens the repository no more`})
+	if len(report.Notes) != 1 || !strings.HasPrefix(report.Notes[0], name+" is of no key in service") {
+		t.Errorf("notes: %q", report.Notes)
+	}
+	if h := report.Findings[0].Hint; !strings.Contains(h, "restante key remove "+lostKey.ID()) {
+		t.Errorf("hint: %s", h)
+	}
+}
+
+// What the hints say about backups is so.
+func TestHintsHelp(t *testing.T) {
+	whole := newFixture(t)
+	for _, damage := range []string{"delete", "flip"} {
+		t.Run(damage+" index", func(t *testing.T) {
+			f := whole.clone(t)
+			for _, role := range []string{"dataindex1", "treeindex1"} {
+				damages[damage](t, f, f.names[role])
+			}
+			for _, found := range f.check(t, false).Findings {
+				if !strings.Contains(found.Hint, "run restante backup, which names") {
+					t.Errorf("hint for %s: %s", found.Object, found.Hint)
+				}
+			}
+			if damage == "flip" {
+				f.replace(t, f.names["dataindex1"], nil)
+				f.replace(t, f.names["treeindex1"], nil)
+			}
+			f.backup(t, 2, "3")
+			wantLines(t, f.render(f.check(t, true)), nil)
+		})
+	}
+	t.Run("delete pack", func(t *testing.T) {
+		f := whole.clone(t)
+		f.replace(t, f.names["data1"], nil)
+		if h := f.check(t, false).Findings[0].Hint; !strings.Contains(h, "move "+f.names["dataindex1"]+" out of the repository") {
+			t.Errorf("hint: %s", h)
+		}
+		f.replace(t, f.names["dataindex1"], nil)
+		f.backup(t, 2, "3")
+		// The message of bob's that only the first snapshot had stays lost.
+		wantLines(t, f.render(f.check(t, true)), []string{"index/: 2 " + absent + " | snapshot1 | bob | 1 bob/cur/007"})
+	})
+}
+
+func TestProgress(t *testing.T) {
+	f := newFixture(t)
+	var totalObjects, totalBytes, objects, bytes atomic.Uint64
+	_, err := verify.Check(t.Context(), f.open(t), verify.Options{ReadData: true,
+		Total: func(o, b uint64) { totalObjects.Store(o); totalBytes.Store(b) },
+		Done:  func(o, b uint64) { objects.Add(o); bytes.Add(b) }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if totalObjects.Load() != 4 || objects.Load() != 4 || bytes.Load() != totalBytes.Load() || bytes.Load() == 0 {
+		t.Errorf("%d of %d packs, %d of %d bytes", objects.Load(), totalObjects.Load(), bytes.Load(), totalBytes.Load())
+	}
+}
+
+func TestInterrupted(t *testing.T) {
+	f := newFixture(t)
+	for calls := range 12 {
+		ctx, cancel := context.WithCancel(t.Context())
+		left := atomic.Int64{}
+		left.Store(int64(calls))
+		report, err := verify.Check(ctx, f.open(t), verify.Options{ReadData: true, Done: func(uint64, uint64) {
+			if left.Add(-1) < 0 {
+				cancel()
+			}
+		}})
+		cancel()
+		if err == nil && left.Load() < 0 && len(report.Findings) > 0 || err != nil && !errors.Is(err, context.Canceled) {
+			t.Errorf("interrupted after %d calls: %v, %v", calls, report, err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	r := f.open(t)
+	cancel()
+	if _, err := verify.Check(ctx, r, verify.Options{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("interrupted at once: %v", err)
+	}
+}
