@@ -1,0 +1,24 @@
+# Everything works on a fresh machine with Go 1.26 or newer; see README.md.
+
+.PHONY: build test bench quickstart lint fuzz cross
+
+build:       ## one static program: bin/restante
+	scripts/build
+
+test:        ## all tests
+	scripts/test
+
+bench:       ## restante against restic and borg; needs about 8 GiB of disk
+	scripts/bench
+
+quickstart:  ## two nightly snapshots of a sample store, and a mailbox back
+	scripts/quickstart
+
+lint:        ## what the compiler lets pass
+	scripts/lint
+
+fuzz:        ## every fuzz target for a few seconds
+	scripts/fuzz
+
+cross:       ## programs for other systems: dist/
+	scripts/cross

@@ -1,0 +1,93 @@
+// Bench measures restante against restic and borg on real and generated mail
+// and prints the results as a Markdown table.
+//
+//	bench [--restante FILE] [--rounds N] [--messages N] [--work DIR] [--only NAME]
+//
+// The tools take turns: each round, every tool makes a repository, takes a
+// first snapshot, takes another of the unchanged store, and restores all of it
+// and then one mailbox. Figures are medians over the rounds, of the whole
+// process: wall-clock time around it and its peak memory as GNU time reports
+// it. The store is in the page cache, dirty pages are flushed before each
+// step, and no tool is told to skip its fsync calls.
+//
+// Two stores are measured: users-b, lists' real mail as 20 Maildirs, where
+// RESTANTE_CORPORA (by default ../shared/corpora) has it, and a generated one.
+package main
+
+import (
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+type options struct {
+	restante string
+	rounds   int
+	messages int
+	work     string
+	only     string
+}
+
+func main() {
+	var o options
+	flag.StringVar(&o.restante, "restante", "bin/restante", "the program to measure")
+	flag.IntVar(&o.rounds, "rounds", 3, "how often every tool has its turn")
+	flag.IntVar(&o.messages, "messages", 30_000, "how many messages the generated store holds")
+	flag.StringVar(&o.work, "work", os.TempDir(), "where stores and repositories are made; several GiB")
+	flag.StringVar(&o.only, "only", "", "measure only the store of this name: users-b or generated")
+	flag.Parse()
+	if flag.NArg() > 0 || o.rounds < 1 {
+		flag.Usage()
+		os.Exit(2)
+	}
+	if err := run(os.Stdout, os.Stderr, o); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// run measures all stores and prints a table for each; progress goes to log.
+func run(out, log io.Writer, o options) error {
+	work, err := os.MkdirTemp(o.work, "restante-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(work)
+	if o.restante, err = filepath.Abs(o.restante); err != nil {
+		return err
+	}
+	if _, err := exec.LookPath("time"); err != nil {
+		return fmt.Errorf("looking for GNU time, which measures memory (Debian package time): %w", err)
+	}
+	tools := []tool{restante(o.restante)}
+	for _, peer := range []tool{restic(), borg()} {
+		if _, err := exec.LookPath(peer.name); err != nil {
+			fmt.Fprintf(out, "%s is not installed: left out.\n\n", peer.name)
+			continue
+		}
+		tools = append(tools, peer)
+	}
+	if err := describeMachine(out, work, o.rounds, tools); err != nil {
+		return err
+	}
+	for _, find := range []func(work string, o options) (store, error){usersB, generated} {
+		s, err := find(work, o)
+		if err != nil {
+			return err
+		}
+		if s.missing != "" {
+			fmt.Fprintf(out, "\n%s\n", s.missing)
+			continue
+		}
+		if err := s.measure(out, log, tools, o.rounds, work); err != nil {
+			return err
+		}
+		if err := os.RemoveAll(s.made); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// figures are what one tool was measured at on one store.
+type figures struct {
+	times  map[string][]time.Duration // by row, one a round
+	memory map[string][]int64         // by row, KiB, one a round
+	size   []int64                    // of the repository after the first backup
+}
+
+// measure gives every tool its turns on the store and prints the table.
+func (s store) measure(out, log io.Writer, tools []tool, rounds int, work string) error {
+	raw, err := count(s.dir)
+	if err != nil {
+		return err
+	}
+	if err := warm(s.dir); err != nil {
+		return err
+	}
+	results := map[string]*figures{}
+	for _, t := range tools {
+		results[t.name] = &figures{times: map[string][]time.Duration{}, memory: map[string][]int64{}}
+	}
+	for round := 1; round <= rounds; round++ {
+		for _, t := range tools {
+			fmt.Fprintf(log, "%s, round %d of %d: %s\n", s.name, round, rounds, t.name)
+			if err := s.turn(t, filepath.Join(work, "turn"), results[t.name]); err != nil {
+				return fmt.Errorf("measuring %s on %s: %w", t.name, s.name, err)
+			}
+		}
+	}
+	printTable(out, s, raw, tools, results)
+	return nil
+}
+
+// turn lets a tool go through all its steps once, in a repository of its own.
+func (s store) turn(t tool, dir string, f *figures) error {
+	defer os.RemoveAll(dir)
+	j := job{store: s, repo: filepath.Join(dir, "repository"), home: filepath.Join(dir, "home"), target: filepath.Join(dir, "target")}
+	if err := os.MkdirAll(j.home, 0o700); err != nil {
+		return err
+	}
+	for _, argv := range t.setup(j) {
+		cmd := exec.Command(argv[0], argv[1:]...)
+		cmd.Env = append(os.Environ(), t.env(j)...)
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("running %q: %w\n%s", argv, err, text)
+		}
+	}
+	for _, step := range t.steps(j) {
+		if err := step.run(t.env(j), j, f); err != nil {
+			return err
+		}
+		if step.row == firstBackup {
+			size, err := count(j.repo)
+			if err != nil {
+				return err
+			}
+			f.size = append(f.size, size.bytes)
+		}
+	}
+	return nil
+}
+
+// run times one step and proves, if it restores, that all of it came back.
+func (p step) run(env []string, j job, f *figures) error {
+	if err := os.MkdirAll(j.target, 0o700); err != nil {
+		return err
+	}
+	defer os.RemoveAll(j.target)
+	report := filepath.Join(j.home, "peak")
+	// What earlier steps left to be written must not slow this one down.
+	if err := exec.Command("sync").Run(); err != nil {
+		return err
+	}
+	cmd := exec.Command("time", append([]string{"-f", "%M", "-o", report}, p.argv...)...)
+	cmd.Env = append(os.Environ(), env...)
+	cmd.Dir = p.dir
+	began := time.Now()
+	text, err := cmd.CombinedOutput()
+	took := time.Since(began)
+	if err != nil {
+		return fmt.Errorf("running %q: %w\n%s", p.argv, err, text)
+	}
+	peak, err := os.ReadFile(report)
+	if err != nil {
+		return err
+	}
+	kib, err := strconv.ParseInt(strings.TrimSpace(string(peak)), 10, 64)
+	if err != nil {
+		return fmt.Errorf("reading peak memory of %q: %w", p.argv, err)
+	}
+	f.times[p.row] = append(f.times[p.row], took)
+	f.memory[p.row] = append(f.memory[p.row], kib)
+	if p.restores == "" {
+		return nil
+	}
+	want, err := count(p.restores)
+	if err != nil {
+		return err
+	}
+	got, err := count(j.target)
+	if err == nil && got != want {
+		err = fmt.Errorf("%q restored %d files of %d bytes, not %d of %d", p.argv, got.files, got.bytes, want.files, want.bytes)
+	}
+	return err
+}
+
+// median returns the middle value, of an even number the lower of the two.
+func median[T int64 | time.Duration](values []T) T {
+	if len(values) == 0 {
+		return 0
+	}
+	values = slices.Clone(values)
+	slices.Sort(values)
+	return values[(len(values)-1)/2]
+}

@@ -1,0 +1,99 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+)
+
+// A store is mail to be backed up.
+type store struct {
+	name    string
+	missing string // why it is not there; empty if it is
+	made    string // the folder that was made for it and is removed after it
+	dir     string // what is backed up
+	mailbox string // the mailbox that is restored by itself: its name,
+	box     string // and its folder in dir
+}
+
+// usersB unpacks the corpus of that name.
+func usersB(work string, o options) (store, error) {
+	s := store{name: "users-b", made: filepath.Join(work, "corpora"), mailbox: "u03", box: "u03"}
+	if o.only != "" && o.only != s.name {
+		s.missing = s.name + ": not asked for."
+		return s, nil
+	}
+	corpora := os.Getenv("RESTANTE_CORPORA")
+	if corpora == "" {
+		corpora = filepath.Join("..", "shared", "corpora")
+	}
+	unpack := filepath.Join(corpora, "unpack")
+	if _, err := os.Stat(unpack); err != nil {
+		s.missing = "users-b: not measured, RESTANTE_CORPORA names no folder with the corpora."
+		return s, nil
+	}
+	if out, err := exec.Command(unpack, s.made, s.name).CombinedOutput(); err != nil {
+		return s, fmt.Errorf("unpacking %s: %w\n%s", s.name, err, out)
+	}
+	s.dir = filepath.Join(s.made, s.name)
+	return s, nil
+}
+
+// generated makes a store with internal/mailgen, in a process of its own.
+func generated(work string, o options) (store, error) {
+	s := store{name: "generated", made: filepath.Join(work, "generated"), mailbox: "alice@example.com", box: "example.com/alice"}
+	if o.only != "" && o.only != s.name {
+		s.missing = s.name + ": not asked for."
+		return s, nil
+	}
+	cmd := exec.Command("go", "run", "./internal/tools/mailgen", "--messages", strconv.Itoa(o.messages), "--mailboxes", "40", s.made)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return s, fmt.Errorf("generating a store: %w\n%s", err, out)
+	}
+	s.dir = filepath.Join(s.made, "vmail")
+	return s, nil
+}
+
+// A tally is how much a tree holds.
+type tally struct {
+	files int
+	bytes int64
+}
+
+// count counts the regular files below dir.
+func count(dir string) (tally, error) {
+	var t tally
+	err := filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		info, err := e.Info()
+		if err != nil {
+			return err
+		}
+		t.files++
+		t.bytes += info.Size()
+		return nil
+	})
+	return t, err
+}
+
+// warm reads every file below dir, so that it is in the page cache.
+func warm(dir string) error {
+	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		file, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		_, err = io.Copy(io.Discard, file)
+		return err
+	})
+}
