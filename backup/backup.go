@@ -1,0 +1,259 @@
+// Package backup takes a snapshot of a store: it walks the store, reads what
+// changed since the last snapshot, cuts it into pieces, and records the whole.
+//
+// Data flows one way. One goroutine walks the folders in the order of the
+// tree's keys and makes batches of neighbouring paths. What the parent cache
+// knows to be unchanged is ready at once; the rest is read by a few workers.
+// One recorder takes the batches in the order of the keys, and builds the tree
+// and the next parent cache from them. Memory does not grow with the store,
+// but for the names of the largest Maildir.
+//
+// # What is not read
+//
+// A file is not read when the parent cache knows its path, and its size, mtime,
+// ctime and inode are the same and settled. A time is settled when it lies more
+// than two seconds before the start of the run that read the file: within the
+// resolution of a file system's clock, a file may change and look the same. An
+// mtime after the start of this run was set by hand, and the ctime stands for it.
+//
+// A message of a Maildir never changes, but its name does with its flags. Its
+// content is not read when its Maildir had a message of the same base name,
+// size, settled mtime and inode.
+//
+// # A store in use
+//
+// See mailstore.Listing for how a Maildir is listed. A message that is not
+// where it was listed is looked for under its base name and recorded as it was
+// listed, so that a snapshot shows the flags of the moment of the listing. If
+// it is nowhere, it was expunged, which is counted and no error. Control files,
+// which say what is known of the messages, are read after the messages of their
+// Maildir. A file that changes while it is read is read again, up to three
+// times.
+//
+// An mbox is read under a shared lock. A large one would keep the mail server
+// waiting, so the lock is only held to see that it did not change, or, when it
+// changes each time, for the third reading. A lock that somebody keeps from the
+// backup for too long is passed over with a note.
+package backup
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"restante/internal/glob"
+	"restante/mailstore"
+	"restante/repo"
+	"restante/snapshot"
+)
+
+// Options say what to back up and how.
+type Options struct {
+	Store       *mailstore.Store
+	Name        string // of the store
+	Host        string
+	User        string // who runs the backup
+	Program     string // name and version
+	Tags        []string
+	Description string
+
+	Exclude     glob.Set
+	Skip        []string // folders that are left out wherever they turn up: the program's own
+	Jobs        int      // readers; 0 for one a processor
+	DryRun      bool     // the storage keeps nothing: leave the caches alone too
+	AllowShrink bool
+	Compression repo.Compression
+	MinFree     uint64
+
+	CacheDir string
+	Progress *Progress    // may be nil
+	Notice   func(Notice) // told of each thing that a person should know; called by one goroutine at a time
+	Warn     *log.Logger  // may be nil
+
+	limits limits                // for tests: zero means the defaults
+	hook   func(op, path string) // for tests: see run.event
+}
+
+// limits bound memory and waiting.
+type limits struct {
+	window   int           // batches by which the walk may be ahead of what is recorded
+	early    int           // messages in a Maildir's "new" that are read before its "cur"
+	lockWait time.Duration // for the lock of an mbox
+	lockSize uint64        // up to which an mbox is read under a lock
+	settle   time.Duration // how far before a run a file's times must lie to prove anything
+}
+
+func defaultLimits() limits {
+	return limits{window: 64, early: 20_000, lockWait: 10 * time.Second, lockSize: 64 << 20, settle: 2 * time.Second}
+}
+
+// A Notice is something that a person should know of one path.
+type Notice struct {
+	Path  string // below the store
+	Text  string
+	Fatal bool // the path could not be saved
+}
+
+// Progress is what has been done so far. Its fields may be read at any time.
+type Progress struct {
+	Files   atomic.Uint64 // recorded, unchanged ones too
+	Size    atomic.Uint64 // their bytes
+	Bytes   atomic.Uint64 // read
+	Stored  atomic.Int64  // written to the repository
+	Skipped atomic.Uint64 // files that were not read
+}
+
+// A Session names a run and the snapshot that came of it.
+type Session [16]byte
+
+// String returns the session as 32 hexadecimal digits.
+func (s Session) String() string { return hex.EncodeToString(s[:]) }
+
+// A Result tells what a run did.
+type Result struct {
+	Session   Session
+	Snapshot  snapshot.Snapshot
+	Mailboxes int
+	Example   string   // the name of one mailbox, for the command that would bring it back
+	Unsaved   []Notice // the first of them; Snapshot.Tree.Counts.Unsaved has the number
+}
+
+// A ShrinkError says that a store lost most of its mailboxes.
+type ShrinkError struct{ Before, Now int }
+
+func (e *ShrinkError) Error() string {
+	return fmt.Sprintf("the store had %d mailboxes and now has %d", e.Before, e.Now)
+}
+
+// A run is one backup on its way.
+type run struct {
+	repo     *repo.Repository
+	opts     Options
+	limits   limits
+	progress *Progress
+	started  time.Time
+	own      map[fileID]bool // folders that are left out
+	session  *repo.Session
+	parent   *parent // nil if nothing is known of an earlier snapshot
+
+	// keep is not cancelled by Ctrl-C: what was read is stored, so that the
+	// next run need not read it again.
+	keep context.Context
+
+	noticeMu sync.Mutex // held while the user's function is called
+}
+
+// Run takes a snapshot of the store into the repository. When it is
+// interrupted, or fails, there is no snapshot, and what it stored stays for
+// the next run to take up. Errors: ShrinkError, repo.LockedError,
+// repo.SpaceError, repo.ErrClosed, and those of the storage.
+func Run(ctx context.Context, r *repo.Repository, opts Options) (*Result, error) {
+	run := newRun(ctx, r, opts)
+	// What the record cannot hold is refused now, and not after hours of work.
+	record := run.describe()
+	if _, err := record.Encode(); err != nil {
+		return nil, err
+	}
+	run.parent = openParent(run.parentPath(), run.optionsHash())
+	defer func() { run.parent.close() }()
+	last, err := run.lastSnapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if now := len(opts.Store.Mailboxes); shrunk(last, now) && !opts.AllowShrink {
+		return nil, &ShrinkError{last, now}
+	}
+	intent := repo.Intent{Operation: "backup", Store: opts.Name, Host: opts.Host, User: opts.User, Parent: run.parent.id()}
+	run.session, err = r.Begin(ctx, repo.SessionOptions{Intent: intent, Compression: opts.Compression, MinFree: opts.MinFree})
+	if err != nil {
+		return nil, err
+	}
+	result, err := run.record(ctx, last)
+	if err == nil {
+		return result, nil
+	}
+	if !errors.Is(err, repo.ErrClosed) {
+		if abandon := run.session.Abandon(run.keep); abandon != nil {
+			run.warnf("the session could not be ended: %v", abandon)
+		}
+	}
+	return nil, err
+}
+
+func newRun(ctx context.Context, r *repo.Repository, opts Options) *run {
+	run := &run{repo: r, opts: opts, limits: opts.limits, progress: opts.Progress, started: time.Now(), own: ownFolders(opts.Skip), keep: context.WithoutCancel(ctx)}
+	if run.progress == nil {
+		run.progress = &Progress{}
+	}
+	if run.limits == (limits{}) {
+		run.limits = defaultLimits()
+	}
+	return run
+}
+
+// shrunk reports whether of a store's mailboxes more than half are gone.
+func shrunk(before, now int) bool { return before > 0 && 2*now < before }
+
+// record walks, reads, records and commits. last is the number of mailboxes
+// in the snapshot before.
+func (run *run) record(ctx context.Context, last int) (*Result, error) {
+	if err := run.confirmParent(ctx); err != nil {
+		return nil, err
+	}
+	cache := run.createParent()
+	defer cache.discard()
+	rec, err := newRecorder(run, cache)
+	if err != nil {
+		return nil, err
+	}
+	if err := run.pipeline(ctx, rec); err != nil {
+		return nil, err
+	}
+	result, err := rec.finish(last)
+	if err != nil {
+		return nil, err
+	}
+	if err := cache.commit(); err != nil {
+		run.warnf("the next backup will have to read everything: %v", err)
+	}
+	return result, nil
+}
+
+// describe returns the record of the snapshot as far as it is known beforehand.
+func (run *run) describe() snapshot.Snapshot {
+	o := &run.opts
+	return snapshot.Snapshot{
+		Store: o.Name, Host: o.Host, User: o.User, Program: o.Program, Tags: o.Tags, Description: o.Description,
+		Roots: o.Store.Roots, Layout: o.Store.Format, Excludes: o.Exclude.Patterns(),
+		Started: snapshot.TimeOf(run.started), Parent: run.parent.id(),
+	}
+}
+
+// notice tells a person of something; any goroutine may call it.
+func (run *run) notice(n Notice) {
+	if run.opts.Notice == nil {
+		return
+	}
+	run.noticeMu.Lock()
+	defer run.noticeMu.Unlock()
+	run.opts.Notice(n)
+}
+
+func (run *run) warnf(format string, args ...any) {
+	if run.opts.Warn != nil {
+		run.opts.Warn.Printf(format, args...)
+	}
+}
+
+// event tells a test what is about to happen: "listed" a Maildir's messages,
+// "reading" and "read" a path.
+func (run *run) event(op string, key snapshot.Key) {
+	if run.opts.hook != nil {
+		run.opts.hook(op, key.Path())
+	}
+}

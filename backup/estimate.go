@@ -1,0 +1,138 @@
+package backup
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"restante/blob"
+	"restante/mailstore"
+	"restante/repo"
+)
+
+const (
+	sampleWindow  = 1 << 20 // two clumps of neighbouring files
+	sampleWindows = 64
+
+	// bookkeeping is what a file takes beside its content: its entry in the
+	// tree, and the name of its piece in a pack's directory and in the index.
+	bookkeeping = 180
+)
+
+// Estimate returns about how many bytes the first backup of a store would
+// take. survey is the store's. It compresses up to 64 MiB of the files: runs
+// of neighbours at even distances, counted in bytes. The same mail lying in
+// many mailboxes is met by chance only, so that a store with much of it takes
+// less. What cannot be read is left out. It returns an error when ctx ends.
+func Estimate(ctx context.Context, store *mailstore.Store, survey *mailstore.Survey) (uint64, error) {
+	estimator, err := repo.NewEstimator(repo.Default)
+	if err != nil {
+		return 0, err
+	}
+	total := uint64(max(survey.Total.Bytes, 0))
+	s := &sampler{ctx: ctx, store: store, estimator: estimator, buf: make([]byte, sampleWindow), mailbox: mailstore.Nobody}
+	if s.step = total / sampleWindows; s.step <= sampleWindow {
+		s.step = sampleWindow // everything
+	}
+	for i, root := range store.Roots {
+		s.root, s.at = i, root
+		if real, err := filepath.EvalSymlinks(root); err == nil {
+			s.at = real // WalkDir would not follow a link
+		}
+		if err := filepath.WalkDir(s.at, s.visit); err != nil {
+			return 0, fmt.Errorf("sampling %q: %w", root, err)
+		}
+	}
+	packed, err := estimator.Size()
+	if err != nil {
+		return 0, err
+	}
+	if s.sampled > 0 && s.sampled < total {
+		packed = uint64(float64(packed) / float64(s.sampled) * float64(total))
+	}
+	return packed + uint64(survey.Total.Files)*bookkeeping, nil
+}
+
+// A sampler walks a store as if all its files were one run of bytes, and
+// compresses the first sampleWindow of each step bytes.
+type sampler struct {
+	ctx       context.Context
+	store     *mailstore.Store
+	estimator *repo.Estimator
+	buf       []byte
+	step      uint64
+
+	root    int
+	at      string // where the root lies
+	passed  uint64 // bytes of the files before
+	sampled uint64
+	mailbox int
+}
+
+// visit is a [fs.WalkDirFunc].
+func (s *sampler) visit(path string, e fs.DirEntry, err error) error {
+	if s.ctx.Err() != nil {
+		return s.ctx.Err()
+	}
+	if err != nil || !e.Type().IsRegular() {
+		return nil // what cannot be read takes no room either
+	}
+	info, err := e.Info()
+	if err != nil || info.Size() <= 0 {
+		return nil
+	}
+	size := uint64(info.Size())
+	begin, end := s.passed, s.passed+size
+	s.passed = end
+	for window := begin / s.step * s.step; window < end; window += s.step {
+		from, to := max(window, begin), min(window+sampleWindow, end)
+		if from < to {
+			if err := s.sample(path, int64(from-begin), int64(to-from)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// sample compresses a part of a file, of a window at most.
+func (s *sampler) sample(path string, offset, length int64) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil
+	}
+	defer f.Close()
+	n, err := io.ReadFull(io.NewSectionReader(f, offset, length), s.buf[:length])
+	if n == 0 {
+		return nil
+	}
+	role, mailbox := s.role(path)
+	if mailbox != s.mailbox {
+		if err := s.estimator.Boundary(); err != nil {
+			return err
+		}
+		s.mailbox = mailbox
+	}
+	class := blob.Bin
+	if role != mailstore.Regular {
+		class = blob.Text
+	}
+	s.sampled += uint64(n)
+	return s.estimator.Add(class, s.buf[:n])
+}
+
+func (s *sampler) role(path string) (mailstore.FileRole, int) {
+	rel, err := filepath.Rel(s.at, path)
+	if err != nil || rel == "." {
+		return s.store.Dir(s.root, "").File("")
+	}
+	dir, name := filepath.Split(rel)
+	dir = filepath.ToSlash(filepath.Clean(dir))
+	if dir == "." {
+		dir = ""
+	}
+	return s.store.Dir(s.root, dir).File(name)
+}

@@ -1,0 +1,203 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"restante/blob"
+	"restante/mailstore"
+	"restante/message"
+	"restante/repo"
+	"restante/snapshot"
+)
+
+// Which runs of a message become pieces of their own. DESIGN.md has the table
+// behind the figures. They are part of the cutter's version.
+const (
+	// shareText is how long a body must be to be worth a piece that other
+	// mailboxes can share: reading a shared one opens a clump of theirs.
+	shareText = 4 << 10
+
+	// literalText is up to how long a run between two attachments is kept in
+	// the recipe itself.
+	literalText = 512
+)
+
+// mailKind says how a file that is no message of a Maildir and begins with head
+// is cut as mail, if it is.
+func mailKind(it *item, head []byte) (kind message.Kind, ok bool) {
+	switch it.role {
+	case mailstore.MboxFile:
+		return message.Mbox, mailstore.LooksLikeMbox(head)
+	case mailstore.Regular:
+		return message.Mail, message.LooksLikeMail(head)
+	}
+	return 0, false
+}
+
+// A mailCutter turns a file of mail into the items of a recipe. It serves one
+// goroutine.
+type mailCutter struct {
+	r      *reader
+	cut    message.Cutter
+	recipe *snapshot.RecipeWriter
+	hash   *blob.Hasher
+
+	// What is read and not yet saved: a head, and a short text after it.
+	pending []byte
+	class   blob.Class
+}
+
+func newMailCutter(r *reader) *mailCutter {
+	key := r.run.repo.PieceKey()
+	return &mailCutter{r: r, hash: blob.NewHasher(key), recipe: snapshot.NewRecipeWriter(r.pages, key, repo.CutterVersion)}
+}
+
+// file cuts a file of the given kind and returns its recipe.
+func (m *mailCutter) file(ctx context.Context, src io.Reader, kind message.Kind) (snapshot.Recipe, error) {
+	m.cut.Reset(src, kind)
+	m.pending = m.pending[:0]
+	for {
+		b, err := m.cut.Next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err == nil {
+			err = m.block(ctx, b)
+		}
+		if err == nil {
+			err = ctx.Err()
+		}
+		if err != nil {
+			m.recipe.Finish(m.r.run.keep) // and is ready for the next file
+			return snapshot.Recipe{}, err
+		}
+	}
+	if err := m.flush(); err != nil {
+		return snapshot.Recipe{}, err
+	}
+	return m.recipe.Finish(m.r.run.keep)
+}
+
+// block takes the first block of a span, and reads the others.
+func (m *mailCutter) block(ctx context.Context, b message.Block) error {
+	switch {
+	case b.Class == message.Head:
+		if err := m.flush(); err != nil {
+			return err
+		}
+		m.pending, m.class = append(m.pending, b.Raw...), blob.Head
+		return nil
+	case b.Class == message.Base64:
+		if err := m.flush(); err != nil {
+			return err
+		}
+		return m.base64(ctx, b)
+	case b.Last && len(m.pending) > 0 && len(b.Raw) < shareText:
+		m.pending, m.class = append(m.pending, b.Raw...), blob.Text
+		return nil
+	}
+	if err := m.flush(); err != nil {
+		return err
+	}
+	if b.Last && len(b.Raw) <= literalText {
+		return m.recipe.Append(m.r.run.keep, snapshot.Item{Kind: snapshot.LiteralItem, Literal: append([]byte(nil), b.Raw...)})
+	}
+	if b.Last {
+		return m.piece(blob.Text, b.Raw)
+	}
+	return m.r.pieces(ctx, blob.Text, &spanReader{m: m, b: b, rest: b.Raw}, func(p snapshot.Piece) error {
+		return m.recipe.Append(m.r.run.keep, snapshot.Item{Kind: snapshot.PieceItem, Piece: p})
+	})
+}
+
+// flush saves what is pending as a piece.
+func (m *mailCutter) flush() error {
+	if len(m.pending) == 0 {
+		return nil
+	}
+	err := m.piece(m.class, m.pending)
+	m.pending = m.pending[:0]
+	return err
+}
+
+// piece saves data as one piece of the file.
+func (m *mailCutter) piece(class blob.Class, data []byte) error {
+	id, err := m.r.writer.Save(m.r.run.keep, class, data)
+	if err != nil {
+		return err
+	}
+	return m.recipe.Append(m.r.run.keep, snapshot.Item{Kind: snapshot.PieceItem, Piece: snapshot.Piece{ID: id, Size: uint32(len(data))}})
+}
+
+// base64 saves what a base64 span encodes. The cutter has proved block by
+// block that encoding it again gives the lines; their hash goes into the
+// recipe, so that restore proves it once more.
+func (m *mailCutter) base64(ctx context.Context, b message.Block) error {
+	item := &snapshot.Base64{LineLength: uint16(b.LineLength), LineEnd: snapshot.LineEnd(b.LineEnd), Tail: snapshot.TailEnded}
+	if b.Last {
+		id, err := m.r.writer.Save(m.r.run.keep, blob.Bin, b.Decoded)
+		if err != nil {
+			return err
+		}
+		item.Pieces = []snapshot.Piece{{ID: id, Size: uint32(len(b.Decoded))}}
+		item.RawHash = m.hash.Sum(b.Raw)
+	} else {
+		m.hash.Begin()
+		m.hash.Write(b.Raw)
+		span := &spanReader{m: m, b: b, rest: b.Decoded, decoded: true}
+		err := m.r.pieces(ctx, blob.Bin, span, func(p snapshot.Piece) error {
+			item.Pieces = append(item.Pieces, p)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		item.RawHash = m.hash.ID()
+		b = span.b
+	}
+	if b.Open {
+		item.Tail = snapshot.TailOpen
+	}
+	return m.recipe.Append(m.r.run.keep, snapshot.Item{Kind: snapshot.Base64Item, Base64: item})
+}
+
+// A spanReader reads the blocks of one span: its raw bytes, or what they
+// encode, and then hashes the raw ones.
+type spanReader struct {
+	m       *mailCutter
+	b       message.Block
+	rest    []byte
+	decoded bool
+}
+
+func (s *spanReader) Read(p []byte) (int, error) {
+	for len(s.rest) == 0 {
+		if s.b.Last {
+			return 0, io.EOF
+		}
+		b, err := s.m.cut.Next()
+		if err != nil {
+			return 0, noEnd(err)
+		}
+		s.b, s.rest = b, b.Raw
+		if s.decoded {
+			s.m.hash.Write(b.Raw)
+			s.rest = b.Decoded
+		}
+	}
+	n := copy(p, s.rest)
+	s.rest = s.rest[n:]
+	return n, nil
+}
+
+// noEnd keeps the end of the file, which cannot come within a span, from
+// passing for the end of the span.
+func noEnd(err error) error {
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("cutting a message: %w", io.ErrUnexpectedEOF)
+	}
+	return err
+}

@@ -1,0 +1,267 @@
+package backup
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+
+	"restante/mailstore"
+	"restante/snapshot"
+)
+
+// A maildir is one Maildir while its messages are being read.
+type maildir struct {
+	dir   *folder
+	errs  map[string]error // by folder: why it could not be listed
+	old   map[string]known // the parent's messages in "new", by base name; of the walk
+	latch latch            // keeps the control files until the messages are read
+
+	mu    sync.Mutex                       // held while the Maildir is listed again
+	later map[string]mailstore.MessageName // by base name, as of the last time; under mu
+}
+
+// A lister lists a Maildir through its handle and keeps the errors apart.
+type lister struct {
+	*folder
+	errs map[string]error
+}
+
+func (l lister) Names(dir string, fn func(string)) error {
+	err := l.folder.Names(dir, fn)
+	if delete(l.errs, dir); err != nil && !vanished(err) {
+		l.errs[dir] = err
+	}
+	return err
+}
+
+// list lists the messages safely; see mailstore.Listing. What cannot be listed
+// is in errs. Its error is that of ctx.
+func (m *maildir) list(ctx context.Context) (messages []mailstore.MessageName, errs map[string]error, err error) {
+	l := lister{m.dir, map[string]error{}}
+	listing := mailstore.NewListing(l)
+	if err := listing.Settle(ctx); err != nil && ctx.Err() != nil {
+		return nil, nil, ctx.Err()
+	}
+	return listing.Messages(), l.errs, nil
+}
+
+// find returns where the message with this base name is now; ok is false when
+// it was expunged. tried is where it was not. A Maildir is listed again only when
+// nothing is known of what happened since tried was listed: a user may empty a
+// folder with thousands of messages meanwhile.
+func (m *maildir) find(ctx context.Context, base string, tried mailstore.MessageName) (at mailstore.MessageName, ok bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.later != nil {
+		if at, ok = m.later[base]; at != tried {
+			return at, ok, nil
+		}
+	}
+	messages, errs, err := m.list(ctx)
+	if err != nil {
+		return at, false, err
+	}
+	if err := cmp.Or(errs["new"], errs["cur"]); err != nil {
+		return at, false, err
+	}
+	m.later = make(map[string]mailstore.MessageName, len(messages))
+	for _, msg := range messages {
+		m.later[mailstore.BaseName(msg.Name)] = msg
+	}
+	at, ok = m.later[base]
+	return at, ok, nil
+}
+
+// walkMaildir records a Maildir. Its messages are listed safely first. Those
+// in "new" are read before those in "cur", because messages move that way,
+// and the control files last of all, so that they know every message that is
+// saved; the order in which they are recorded is that of the keys all the same.
+func (w *walker) walkMaildir(ctx context.Context, s spot, names []string) (err error) {
+	m := &maildir{dir: s.dir}
+	listed, errs, err := m.list(ctx)
+	if err != nil {
+		return err
+	}
+	m.errs = errs
+	w.run.event("listed", s.key)
+	messages := map[string][]string{}
+	for _, msg := range listed {
+		messages[msg.Dir] = append(messages[msg.Dir], msg.Name)
+	}
+	m.old = w.run.parent.messages(child(s.key, "new"), w.run.limits.early)
+	m.latch.add() // until "cur" has been handed out
+	inHand := true
+	defer func() {
+		w.waiting = slices.DeleteFunc(w.waiting, func(l *latch) bool { return l == &m.latch })
+		if inHand && err == nil {
+			err = w.dispatch(ctx, m.latch.drop())
+		} else if inHand {
+			abandon(m.latch.drop())
+		}
+	}()
+	early, err := w.readEarly(ctx, s, m, messages["new"], names)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		if name > "cur" && inHand {
+			inHand = false
+			if err := w.dispatch(ctx, m.latch.drop()); err != nil {
+				return err
+			}
+		}
+		var err error
+		if name == "cur" || name == "new" {
+			err = w.walkMessages(ctx, s, m, name, messages[name], early)
+		} else {
+			err = w.walkBeside(ctx, s, m, name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return w.flush(ctx)
+}
+
+// walkBeside records what lies beside "cur" and "new".
+func (w *walker) walkBeside(ctx context.Context, s spot, m *maildir, name string) error {
+	role, mailbox := s.info.File(name)
+	st, err := s.dir.lstat(name)
+	if role != mailstore.Control || st.kind != snapshot.File || w.run.opts.Exclude.Match(join(s.path, name)) {
+		return w.walkName(ctx, s, name)
+	}
+	it := item{key: child(s.key, name), name: name, st: st, role: role, mailbox: mailbox}
+	if w.prepare(&it, err); !it.reading {
+		return w.add(ctx, s.dir, nil, it)
+	}
+	if err := w.flush(ctx); err != nil {
+		return err
+	}
+	w.push(s.dir, nil, it)
+	b := w.open
+	w.open = nil
+	if name < "cur" {
+		w.waiting = append(w.waiting, &m.latch)
+	}
+	if err := w.dispatch(ctx, m.latch.hold(b)); err != nil {
+		return err
+	}
+	return w.emit(ctx, b)
+}
+
+// walkMessages records "cur" or "new". early are the batches of "new", if they
+// have been handed to the workers before.
+func (w *walker) walkMessages(ctx context.Context, s spot, m *maildir, name string, messages []string, early []*batch) error {
+	st, err := s.dir.lstat(name)
+	path := join(s.path, name)
+	if err != nil || st.kind != snapshot.Dir || w.run.opts.Exclude.Match(path) {
+		if st.kind == snapshot.Symlink && !w.run.opts.Exclude.Match(path) {
+			w.run.notice(Notice{Path: path, Text: "it is a symlink: the messages in the folder that it leads to are not saved"})
+		}
+		return w.walkName(ctx, s, name)
+	}
+	sub, st, err := w.openSub(ctx, s, name, st)
+	if sub == nil {
+		return err
+	}
+	defer sub.release()
+	in := spot{dir: sub, path: path, key: child(s.key, name), info: w.run.opts.Store.Dir(w.root, path)}
+	if err := w.addFolder(ctx, in, st, m.errs[name]); err != nil {
+		return err
+	}
+	if name == "new" && early != nil {
+		if err := w.flush(ctx); err != nil {
+			return err
+		}
+		for _, b := range early {
+			if err := w.emit(ctx, b); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	for _, message := range messages {
+		if err := w.walkMessage(ctx, in, m, message); err != nil {
+			return err
+		}
+	}
+	return w.flush(ctx)
+}
+
+// walkMessage records one name of "cur" or "new".
+func (w *walker) walkMessage(ctx context.Context, s spot, m *maildir, name string) error {
+	if w.run.opts.Exclude.Match(join(s.path, name)) {
+		return nil
+	}
+	it := w.message(s, m, name, w.parent)
+	if it.st.kind == snapshot.Dir {
+		return w.walkSub(ctx, s, name, it.st)
+	}
+	return w.add(ctx, s.dir, m, it)
+}
+
+// readEarly makes the batches of "new" and has them read at once. It does not
+// look into the parent in order, because the walk is not there yet. It returns
+// nil where "new" holds more than messages, or more than any mail server leaves
+// there: then it is read in its turn.
+func (w *walker) readEarly(ctx context.Context, s spot, m *maildir, messages, names []string) ([]*batch, error) {
+	if len(messages) > w.run.limits.early || !slices.Contains(names, "cur") || !slices.Contains(names, "new") {
+		return nil, nil
+	}
+	sub, err := s.dir.sub("new")
+	if err != nil {
+		return nil, nil // walkMessages meets the same error and records it
+	}
+	defer sub.release()
+	path := join(s.path, "new")
+	in := spot{dir: sub, path: path, key: child(s.key, "new"), info: w.run.opts.Store.Dir(w.root, path)}
+	items := make([]item, 0, len(messages))
+	for _, name := range messages {
+		if w.run.opts.Exclude.Match(join(path, name)) {
+			continue
+		}
+		it := w.message(in, m, name, &cursor{})
+		if it.st.kind == snapshot.Dir {
+			return nil, nil
+		}
+		items = append(items, it)
+	}
+	if err := w.flush(ctx); err != nil {
+		return nil, err
+	}
+	batches := []*batch{}
+	for i, it := range items {
+		if w.push(sub, m, it) || i == len(items)-1 {
+			batches = append(batches, w.open)
+			if err := w.start(ctx); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return batches, nil
+}
+
+// message looks at one name of "cur" or "new". The parent may know it by
+// another name.
+func (w *walker) message(s spot, m *maildir, name string, parent *cursor) item {
+	st, err := s.dir.lstat(name)
+	it := item{key: child(s.key, name), name: name, st: st}
+	it.role, it.mailbox = s.info.File(name)
+	if vanished(err) { // renamed by a change of its flags, or expunged: the worker finds out
+		it.st.kind, it.reading = snapshot.File, true
+		return it
+	}
+	if !w.exists(&it, err) {
+		return it
+	}
+	base := mailstore.BaseName(name)
+	old, found := parent.find(it.key, child(s.key, base))
+	if !found {
+		old, found = m.old[base]
+	}
+	if found {
+		w.compare(&it, old)
+	}
+	return it
+}

@@ -1,0 +1,199 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"restante/blob"
+	"restante/repo"
+	"restante/snapshot"
+)
+
+// maxUnsaved is how many unsaved paths a Result names.
+const maxUnsaved = 1000
+
+// A recorder takes items in the order of their keys into the tree, the next
+// parent cache and the figures. It serves one goroutine.
+type recorder struct {
+	run    *run
+	pages  *repo.PageWriter
+	tree   *snapshot.Builder
+	cache  *parentWriter
+	hasher *blob.Hasher
+	links  map[fileID]linkGroup
+	entry  []byte // encoded
+	kept   uint64 // files of the parent that are still there, perhaps by another name
+	result Result
+}
+
+// A linkGroup is a file with several names of which some are still to come.
+type linkGroup struct {
+	id   snapshot.LinkID
+	left uint64
+}
+
+func newRecorder(run *run, cache *parentWriter) (*recorder, error) {
+	pages, err := run.session.NewPageWriter()
+	if err != nil {
+		return nil, err
+	}
+	key := run.repo.PieceKey()
+	rec := &recorder{run: run, pages: pages, tree: snapshot.NewBuilder(pages, key), cache: cache,
+		hasher: blob.NewHasher(key), links: map[fileID]linkGroup{}}
+	rec.result.Snapshot = run.describe()
+	rec.result.Session = Session(run.session.ID())
+	return rec, nil
+}
+
+func (rec *recorder) batch(ctx context.Context, b *batch) error {
+	for i := range b.items {
+		if err := rec.item(ctx, &b.items[i]); err != nil {
+			return err
+		}
+	}
+	rec.run.progress.Stored.Store(rec.run.session.Stored())
+	return nil
+}
+
+func (rec *recorder) item(ctx context.Context, it *item) error {
+	if it.gone {
+		rec.gone(it)
+		return nil
+	}
+	rec.link(it)
+	refused, err := rec.add(ctx, it)
+	if refused != nil {
+		it.fail(refused)
+		refused, err = rec.add(ctx, it)
+	}
+	if err := errors.Join(refused, err); err != nil {
+		return err
+	}
+	rec.cache.add(it, rec.entry)
+	rec.tell(it)
+	rec.count(it)
+	return nil
+}
+
+// add puts the item's entry into the tree. refused says that the format has no
+// room for what the entry says; then the tree is as it was.
+func (rec *recorder) add(ctx context.Context, it *item) (refused, err error) {
+	if rec.entry, refused = snapshot.AppendEntry(rec.entry[:0], &it.entry); refused != nil {
+		return refused, nil
+	}
+	err = rec.tree.Add(ctx, it.key, &it.entry)
+	if errors.Is(err, snapshot.ErrTooLarge) {
+		return err, nil
+	}
+	return nil, err
+}
+
+// gone counts what was listed and is not there any more.
+func (rec *recorder) gone(it *item) {
+	figures := &rec.result.Snapshot.Run
+	if it.isMessage() {
+		figures.Expunged++
+		return
+	}
+	figures.Vanished++
+	if !it.passing {
+		rec.run.notice(Notice{Path: it.key.Path(), Text: "it was gone before it could be read"})
+	}
+}
+
+// tell tells a person what is worth knowing of the item.
+func (rec *recorder) tell(it *item) {
+	n := Notice{Path: it.key.Path(), Text: it.note}
+	kind := it.entry.Kind
+	special := kind == snapshot.Socket || kind == snapshot.CharDevice || kind == snapshot.BlockDevice
+	switch {
+	case it.err != nil:
+		n.Text, n.Fatal = it.entry.Reason, true
+		if len(rec.result.Unsaved) < maxUnsaved {
+			rec.result.Unsaved = append(rec.result.Unsaved, n)
+		}
+	case special && it.old != kind: // once, not every night
+		n.Text = "it is a " + kind.String() + ": its name and attributes are saved, it has no content"
+	case it.note == "":
+		return
+	}
+	rec.run.notice(n)
+}
+
+// count adds a file to the figures.
+func (rec *recorder) count(it *item) {
+	figures := &rec.result.Snapshot.Run
+	if it.old == snapshot.File {
+		rec.kept++
+	}
+	if it.entry.Kind != snapshot.File {
+		return
+	}
+	switch {
+	case it.same:
+		figures.Unchanged++
+		rec.run.progress.Skipped.Add(1)
+	case it.old == snapshot.File:
+		figures.Changed++
+	default:
+		figures.New++
+		figures.NewMessages += it.entry.Messages
+	}
+	rec.run.progress.Files.Add(1)
+	rec.run.progress.Size.Add(it.entry.Size)
+}
+
+// link names the group of a file with several names by its first path. A
+// group is forgotten when all its names have come.
+func (rec *recorder) link(it *item) {
+	it.entry.Link = snapshot.LinkID{}
+	if it.st.links < 2 || it.entry.Kind == snapshot.Dir || it.entry.Kind == snapshot.Unsaved {
+		return
+	}
+	group, known := rec.links[it.st.file()]
+	if !known {
+		group = linkGroup{snapshot.LinkOf(rec.hasher, it.key), it.st.links}
+	}
+	if group.left--; group.left == 0 {
+		delete(rec.links, it.st.file())
+	} else {
+		rec.links[it.st.file()] = group
+	}
+	it.entry.Link = group.id
+}
+
+// finish ends the tree, writes the map of mailboxes and commits the snapshot.
+// last is the number of mailboxes in the snapshot before.
+func (rec *recorder) finish(last int) (*Result, error) {
+	ctx, run := rec.run.keep, rec.run
+	s := &rec.result.Snapshot
+	var err error
+	if s.Tree, err = rec.tree.Finish(ctx); err != nil {
+		return nil, err
+	}
+	boxes := run.opts.Store.Mailboxes
+	if s.Mailboxes, err = rec.mailboxes(ctx, boxes); err != nil {
+		return nil, err
+	}
+	if err := rec.pages.Flush(ctx); err != nil {
+		return nil, err
+	}
+	s.Incomplete = s.Tree.Counts.Unsaved > 0
+	s.Shrunk = shrunk(last, len(boxes))
+	s.Run.BytesRead = run.progress.Bytes.Load()
+	if run.parent != nil && run.parent.files > rec.kept {
+		s.Run.Removed = run.parent.files - rec.kept
+	}
+	rec.result.Mailboxes = len(boxes)
+	if len(boxes) > 0 {
+		rec.result.Example = boxes[0].Name
+	}
+	err = run.session.Commit(ctx, func(stored int64) ([]byte, error) {
+		run.progress.Stored.Store(stored)
+		s.Run.BytesStored = uint64(stored)
+		s.Ended = snapshot.TimeOf(time.Now())
+		return s.Encode()
+	})
+	return &rec.result, err
+}
