@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"restante/backup"
+	"restante/cmd/restante/internal/cli"
+	"restante/internal/glob"
+	"restante/mailstore"
+	"restante/repo"
+	"restante/storage"
+	"restante/storage/dryrun"
+)
+
+// backupOptions are the options of the backup command.
+type backupOptions struct {
+	store, host, description string
+	tags                     []string
+	layout, namePattern      string
+	exclude, excludeFiles    []string
+	dryRun, allowShrink      bool
+	jobs                     int
+	compression              string
+	minFree                  uint64
+	retryLock                time.Duration
+}
+
+const backupManual = `Take a snapshot of a mail store while the mail server runs.
+
+PATH is a folder of the store, such as /var/vmail; several belong to one store.
+Each snapshot stores only what the repository does not have, and each can be
+read as a whole. restante inspect PATH shows beforehand which mailboxes are
+found and how they are named.
+
+A name pattern says where mailboxes lie below PATH and how they are called:
+%d domain, %n local part, %u user, * anything; for example %d/%n/Maildir.`
+
+func newBackupCommand(a *app) *cobra.Command {
+	o := backupOptions{minFree: 64 << 20}
+	c := &cobra.Command{
+		Use:   "backup PATH…",
+		Short: "Take a snapshot of a store",
+		Long:  backupManual + "\n\n" + jsonHelp(backupJSON{}),
+		Args:  someArgs("the PATH of the store"),
+		RunE: a.run(func(ctx context.Context, out *output, args []string) error {
+			return runBackup(ctx, out, a, &o, args)
+		}),
+	}
+	fs := c.Flags()
+	fs.StringVar(&o.store, "store", "", "the store's `NAME` (else the last element of PATH)")
+	fs.StringVar(&o.host, "host", "", "the host's `NAME` (else this machine's)")
+	fs.StringVar(&o.layout, "layout", "auto", "what to look for: auto, maildir, mbox or plain")
+	fs.StringVar(&o.namePattern, "name-pattern", "", "how mailboxes are named: a `PATTERN` such as %d/%n/Maildir")
+	fs.StringArrayVar(&o.tags, "tag", nil, "a `WORD` to find the snapshot by; may be repeated")
+	fs.StringVar(&o.description, "description", "", "a `TEXT` kept with the snapshot")
+	fs.StringArrayVar(&o.exclude, "exclude", nil, "leave out what matches `PATTERN`; may be repeated")
+	fs.StringArrayVar(&o.excludeFiles, "exclude-file", nil, "leave out what matches a line of `FILE`; may be repeated")
+	fs.BoolVarP(&o.dryRun, "dry-run", "n", false, "read and say what would be stored, store nothing")
+	fs.BoolVar(&o.allowShrink, "allow-shrink", false, "take the snapshot although the store lost half of its mailboxes")
+	fs.IntVar(&o.jobs, "jobs", 0, "read with `N` workers (else one a processor)")
+	fs.StringVar(&o.compression, "compression", "default", "fastest, default or max")
+	fs.Func("min-free", "leave `SIZE` free where the repository lies; 0 writes until the disk is full (default 64 MiB)", func(s string) (err error) {
+		o.minFree, err = cli.ParseSize(s)
+		return err
+	})
+	fs.DurationVar(&o.retryLock, "retry-lock", 0, "if the store is being backed up, try again for `DURATION` (30m, 2h)")
+	return c
+}
+
+func runBackup(ctx context.Context, out *output, a *app, o *backupOptions, args []string) error {
+	opts, err := o.read()
+	if err != nil {
+		return err
+	}
+	if err := o.detect(ctx, out, args, &opts); err != nil {
+		return err
+	}
+	var wrap func(storage.Store) storage.Store
+	if o.dryRun {
+		wrap = func(s storage.Store) storage.Store { return dryrun.New(s) }
+	}
+	r, err := a.open(ctx, out, wrap)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	if err := refuseNested(opts.Store.Roots, r.path); err != nil {
+		return err
+	}
+	opts.CacheDir, opts.Skip, opts.Warn = r.cache, []string{r.cache}, r.warn
+	result, err := runOnce(ctx, out, r, o, opts)
+	if err != nil {
+		return err
+	}
+	return printBackup(out, a, o, result)
+}
+
+// runOnce runs the backup with its progress shown, again while the store is
+// being backed up by another, as long as the user wants to wait.
+func runOnce(ctx context.Context, out *output, r *opened, o *backupOptions, opts backup.Options) (*backup.Result, error) {
+	if err := checkSpace(ctx, r, o, opts); err != nil {
+		return nil, err
+	}
+	deadline := time.Now().Add(o.retryLock)
+	for {
+		result, err := withProgress(ctx, out, r, opts)
+		var locked *repo.LockedError
+		if !errors.As(err, &locked) || time.Now().After(deadline) {
+			return result, err
+		}
+		out.note("%v; waiting", err)
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(min(lockPoll, time.Until(deadline)+time.Millisecond)):
+		}
+	}
+}
+
+// read turns the options into those of the library.
+func (o *backupOptions) read() (backup.Options, error) {
+	opts := backup.Options{Name: o.store, Host: o.host, User: userName(), Program: "restante " + thisVersion().Version, Tags: o.tags,
+		Description: o.description, Jobs: o.jobs, DryRun: o.dryRun, AllowShrink: o.allowShrink, MinFree: o.minFree}
+	if o.jobs < 0 || o.jobs > 256 {
+		return opts, cli.Usagef("--jobs %d: it is a number from 1 to 256", o.jobs)
+	}
+	var err error
+	if opts.Compression, err = repo.ParseCompression(o.compression); err != nil {
+		return opts, &cli.UsageError{Err: err}
+	}
+	patterns, err := excludePatterns(o.exclude, o.excludeFiles)
+	if err != nil {
+		return opts, err
+	}
+	if opts.Exclude, err = glob.New(patterns); err != nil {
+		return opts, &cli.UsageError{Err: err}
+	}
+	if opts.Host == "" {
+		opts.Host, err = hostName()
+	}
+	return opts, err
+}
+
+// detect finds the mailboxes below the paths.
+func (o *backupOptions) detect(ctx context.Context, out *output, paths []string, opts *backup.Options) error {
+	layout, err := mailstore.ParseLayout(o.layout)
+	if err != nil {
+		return &cli.UsageError{Err: err}
+	}
+	opts.Store, err = detectStore(ctx, out, paths, mailstore.Options{Layout: layout, NamePattern: o.namePattern})
+	if err == nil && opts.Name == "" {
+		opts.Name = storeName(opts.Store.Roots)
+	}
+	return err
+}

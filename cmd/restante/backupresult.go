@@ -1,0 +1,202 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"restante/backup"
+	"restante/cmd/restante/internal/cli"
+	"restante/mailstore"
+	"restante/repo"
+	"restante/storage"
+	"restante/storage/local"
+)
+
+// lockPoll is how often a store that is being backed up is tried again.
+const lockPoll = 5 * time.Second
+
+// backupJSON is what backup --json prints.
+type backupJSON struct {
+	Snapshot   string   `json:"snapshot" doc:"ID of the snapshot; empty with --dry-run"`
+	Store      string   `json:"store" doc:"name of the store"`
+	Host       string   `json:"host" doc:"name of the host"`
+	Layout     string   `json:"layout" doc:"what was found in the store"`
+	Parent     string   `json:"parent" doc:"ID of the snapshot it was compared with, or empty"`
+	DryRun     bool     `json:"dry_run" doc:"nothing was stored"`
+	Mailboxes  int      `json:"mailboxes" doc:"number of mailboxes"`
+	Messages   uint64   `json:"messages" doc:"number of messages"`
+	Files      uint64   `json:"files" doc:"number of files"`
+	Bytes      uint64   `json:"bytes" doc:"size of the files"`
+	New        uint64   `json:"new" doc:"files that the parent did not have"`
+	Changed    uint64   `json:"changed" doc:"files that were read again"`
+	Unchanged  uint64   `json:"unchanged" doc:"files that were not read"`
+	Removed    uint64   `json:"removed" doc:"files that the parent had"`
+	NewMails   uint64   `json:"new_messages" doc:"messages in new files"`
+	BytesRead  uint64   `json:"bytes_read" doc:"bytes read from the store"`
+	Stored     uint64   `json:"bytes_stored" doc:"bytes added to the repository"`
+	Expunged   uint64   `json:"expunged" doc:"messages that were deleted while the backup ran"`
+	Vanished   uint64   `json:"vanished" doc:"other files that were deleted while the backup ran"`
+	Unsaved    uint64   `json:"unsaved" doc:"number of paths that could not be read"`
+	UnsavedAre []string `json:"unsaved_paths" doc:"the first 1,000 of them, with the reason"`
+	Seconds    float64  `json:"seconds" doc:"how long it took"`
+}
+
+// printBackup prints what a person wants to know after a backup, and returns
+// the outcome that the exit code tells.
+func printBackup(out *output, a *app, o *backupOptions, r *backup.Result) error {
+	j := backupResult(o, r)
+	if out.json {
+		if err := out.object(j); err != nil {
+			return err
+		}
+	} else {
+		printBackupText(out, a, o, r, j)
+	}
+	if j.Unsaved > 0 {
+		return outcome{exitIncomplete, fmt.Sprintf("%s could not be read; the snapshot lists them and the next backup tries again",
+			cli.Count(j.Unsaved, "path", "paths"))}
+	}
+	return nil
+}
+
+func backupResult(o *backupOptions, r *backup.Result) backupJSON {
+	s, c := &r.Snapshot, r.Snapshot.Tree.Counts
+	j := backupJSON{Snapshot: r.Session.String(), Store: s.Store, Host: s.Host, Layout: s.Layout, DryRun: o.dryRun, Mailboxes: r.Mailboxes,
+		Messages: c.Messages, Files: c.Files, Bytes: c.Bytes, New: s.Run.New, Changed: s.Run.Changed, Unchanged: s.Run.Unchanged,
+		Removed: s.Run.Removed, NewMails: s.Run.NewMessages, BytesRead: s.Run.BytesRead, Stored: s.Run.BytesStored,
+		Expunged: s.Run.Expunged, Vanished: s.Run.Vanished, Unsaved: c.Unsaved, UnsavedAre: []string{},
+		Seconds: s.Ended.Go().Sub(s.Started.Go()).Seconds()}
+	if o.dryRun {
+		j.Snapshot = ""
+	}
+	if s.Parent != [16]byte{} {
+		j.Parent = fmt.Sprintf("%x", s.Parent)
+	}
+	for _, n := range r.Unsaved {
+		j.UnsavedAre = append(j.UnsavedAre, cli.Name(n.Path)+": "+n.Text)
+	}
+	return j
+}
+
+func printBackupText(out *output, a *app, o *backupOptions, r *backup.Result, j backupJSON) {
+	what := "snapshot " + r.Session.String()[:8]
+	if o.dryRun {
+		what = "dry run, nothing stored: a snapshot"
+	}
+	fmt.Fprintf(out, "%s of store %q on %s, %s, in %s\n", what, j.Store, cli.Name(j.Host), j.Layout,
+		cli.Duration(time.Duration(j.Seconds*float64(time.Second))))
+	fmt.Fprintf(out, "  holds    %s, %s, %s in %s\n", cli.Count(uint64(j.Mailboxes), "mailbox", "mailboxes"),
+		cli.Count(j.Messages, "message", "messages"), cli.Size(j.Bytes), cli.Count(j.Files, "file", "files"))
+	fmt.Fprintf(out, "  new      %s (%s), %s changed, %s unchanged, %s removed\n", cli.Count(j.New, "file", "files"),
+		cli.Count(j.NewMails, "message", "messages"), cli.Number(j.Changed), cli.Number(j.Unchanged), cli.Number(j.Removed))
+	fmt.Fprintf(out, "  stored   %s of %s read%s\n", cli.Size(j.Stored), cli.Size(j.BytesRead), share(j.Stored, j.BytesRead))
+	if j.Expunged+j.Vanished > 0 {
+		fmt.Fprintf(out, "  gone     %s and %s were deleted by the mail server meanwhile\n",
+			cli.Count(j.Expunged, "message", "messages"), cli.Count(j.Vanished, "other file", "other files"))
+	}
+	if j.Unsaved > 0 {
+		fmt.Fprintf(out, "  unsaved  %s could not be read:\n", cli.Count(j.Unsaved, "path", "paths"))
+		for i, p := range j.UnsavedAre {
+			if i == 20 {
+				fmt.Fprintf(out, "           … %s more; --json lists them\n", cli.Number(j.Unsaved-20))
+				break
+			}
+			fmt.Fprintf(out, "           %s\n", p)
+		}
+	}
+	if r.Example != "" && !o.dryRun {
+		fmt.Fprintf(out, "One mailbox comes back with:\n  restante%s restore %s --target DIR\n", a.repoFlag(), shellWord(r.Example))
+	}
+}
+
+// share returns stored in percent of read, where that says something: packs
+// have a least size, which little mail does not fill.
+func share(stored, read uint64) string {
+	if read < 1<<20 {
+		return ""
+	}
+	return fmt.Sprintf(" (%.0f %%)", 100*float64(stored)/float64(read))
+}
+
+// withProgress runs the backup and shows how far it is.
+func withProgress(ctx context.Context, out *output, r *opened, opts backup.Options) (*backup.Result, error) {
+	bar, stop := out.progress("backup")
+	defer stop()
+	progress := &backup.Progress{}
+	opts.Progress = progress
+	opts.Notice = func(n backup.Notice) {
+		if n.Fatal {
+			out.warn("%s: %s", cli.Name(n.Path), n.Text)
+		} else {
+			out.note("%s: %s", cli.Name(n.Path), n.Text)
+		}
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	done := make(chan struct{})
+	go func() { // ends before withProgress returns
+		defer close(done)
+		follow(ctx, bar, opts.Store, progress, terminalWidth(out.stderr) != nil)
+	}()
+	defer func() { cancel(); <-done }()
+	return backup.Run(ctx, r.Repository, opts)
+}
+
+// follow feeds the bar until ctx ends. On a terminal it counts the store
+// first, so that the bar can say what is left.
+func follow(ctx context.Context, bar *cli.Progress, store *mailstore.Store, p *backup.Progress, terminal bool) {
+	if terminal {
+		go func() {
+			if s, err := store.Survey(ctx); err == nil {
+				bar.SetTotal(uint64(s.Total.Files), uint64(s.Total.Bytes))
+			}
+		}()
+	}
+	var files, size uint64
+	tick := time.NewTicker(100 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		f, s := p.Files.Load(), p.Size.Load()
+		bar.Add(f-files, s-size)
+		files, size = f, s
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// checkSpace refuses a first backup that cannot fit, before it writes.
+func checkSpace(ctx context.Context, r *opened, o *backupOptions, opts backup.Options) error {
+	if o.minFree == 0 || o.dryRun {
+		return nil
+	}
+	all, err := r.snapshots(ctx)
+	if err != nil {
+		if errors.Is(err, repo.ErrCannotRead) {
+			return nil
+		}
+		return err
+	}
+	for _, s := range all {
+		if s.record.Store == opts.Name && s.record.Host == opts.Host {
+			return nil // it stores what is new only, and that is not known before
+		}
+	}
+	free, err := local.Room(r.path)
+	if err != nil {
+		return err
+	}
+	survey, err := opts.Store.Survey(ctx)
+	if err != nil || uint64(survey.Total.Bytes)+o.minFree <= free {
+		return err
+	}
+	need, err := backup.Estimate(ctx, opts.Store, survey)
+	if err != nil || need+o.minFree <= free {
+		return err
+	}
+	return fmt.Errorf("backing up %q: about %s are to be stored and %s stay free (--min-free), but the repository's disk has %s free: %w",
+		opts.Name, cli.Size(need), cli.Size(o.minFree), cli.Size(free), storage.ErrNoSpace)
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+
+	"restante/cmd/restante/internal/cli"
+	"restante/verify"
+)
+
+// makePrintable escapes the names in the report: they come from a disk.
+func makePrintable(r *verify.Report) {
+	for _, f := range r.Findings {
+		for _, names := range [][]string{f.Lost.Snapshots.First, f.Lost.Mailboxes.First, f.Lost.Files.First} {
+			for i, name := range names {
+				names[i] = cli.Name(name)
+			}
+		}
+	}
+}
+
+func printCheck(out *output, r *verify.Report) error {
+	for _, n := range r.Notes {
+		out.note("%s", n)
+	}
+	for _, f := range r.Findings {
+		fmt.Fprintf(out, "%s: %s\n", cli.Name(f.Object), cli.Line(f.What))
+		printLost(out, "snapshots in which something is lost", f.Lost.Snapshots)
+		printLost(out, "mailboxes of which something is lost", f.Lost.Mailboxes)
+		printLost(out, "lost files", f.Lost.Files)
+		fmt.Fprintf(out, "  what helps: %s\n\n", cli.Line(f.Hint))
+	}
+	fmt.Fprintf(out, "checked %s: %s, %s, %s; read %s\n", cli.Count(r.Objects, "object", "objects"), cli.Count(r.Packs, "pack", "packs"),
+		cli.Count(r.Snapshots, "snapshot", "snapshots"), cli.Count(r.Pieces, "piece", "pieces"), cli.Size(r.BytesRead))
+	if len(r.Findings) > 0 {
+		return nil // the outcome says so
+	}
+	text := "no damage found"
+	if !r.ReadData {
+		text += "; what lies in packs was not read, --read-data does"
+	}
+	_, err := fmt.Fprintln(out, text)
+	return err
+}
+
+// printLost prints names of what a damage makes unreadable.
+func printLost(out *output, what string, n verify.Names) {
+	if n.Count == 0 {
+		return
+	}
+	number := cli.Number(n.Count)
+	if n.More {
+		number = "more than " + number
+	}
+	fmt.Fprintf(out, "  %s: %s\n", what, number)
+	for _, name := range n.First {
+		fmt.Fprintln(out, "    "+name)
+	}
+	if len(n.First) > 0 && n.Count > uint64(len(n.First)) {
+		fmt.Fprintln(out, "    …")
+	}
+}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"restante/cmd/restante/internal/cli"
+)
+
+var shells = []string{"bash", "fish", "powershell", "zsh"}
+
+func newCompletionCommand(a *app) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "completion " + strings.Join(shells, "|"),
+		Short: "Print a script that completes commands and options in a shell",
+		Long: `Print a script that completes commands and options in a shell.
+
+  bash        restante completion bash > /etc/bash_completion.d/restante
+  fish        restante completion fish > ~/.config/fish/completions/restante.fish
+  powershell  restante completion powershell | Out-String | Invoke-Expression
+  zsh         restante completion zsh > "${fpath[1]}/_restante"`,
+		Args:      exactArgs(1, "the shell"),
+		ValidArgs: shells,
+	}
+	cmd.RunE = a.run(func(_ context.Context, out *output, args []string) error {
+		return runCompletion(out, cmd.Root(), args[0])
+	})
+	return cmd
+}
+
+func runCompletion(out *output, root *cobra.Command, shell string) error {
+	switch shell {
+	case "bash":
+		return root.GenBashCompletionV2(out, true)
+	case "fish":
+		return root.GenFishCompletion(out, true)
+	case "powershell":
+		return root.GenPowerShellCompletionWithDesc(out)
+	case "zsh":
+		return root.GenZshCompletion(out)
+	}
+	return cli.Usagef("there is no completion for the shell %q, only for %s", shell, strings.Join(shells, ", "))
+}

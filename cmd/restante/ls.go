@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+
+	"github.com/spf13/cobra"
+
+	"restante/cmd/restante/internal/cli"
+	"restante/snapshot"
+)
+
+// folderInfo is what "ls MAILBOX --json" prints of each folder.
+type folderInfo struct {
+	Name   string `json:"name" doc:"the folder's name, its levels joined by \"/\""`
+	Base64 string `json:"name_base64,omitempty" doc:"the same, when it is not UTF-8"`
+	Other  bool   `json:"other,omitempty" doc:"this is what lies in the mailbox's home beside its folders"`
+	counted
+}
+
+func newLsCommand(a *app) *cobra.Command {
+	var c choice
+	var raw bool
+	cmd := &cobra.Command{
+		Use:   "ls [MAILBOX[/FOLDER]]",
+		Short: "List mailboxes, folders of a mailbox, or messages of a folder",
+		Long: `List what a snapshot holds, the latest if none is named: without an argument its
+mailboxes, with a mailbox its folders, with a folder its messages, each with the
+time it came in, its size, its flags and the name of its file. A mailbox may be
+named by its local part, a folder in UTF-8 or as on disk. With --raw everything
+that is stored there is listed by its path in the store. A backslash in a name
+stands for itself doubled, and else begins what cannot be printed: \n, \xff.
+
+` + jsonHelp([]mailboxInfo{}) + `
+
+With --json and a mailbox:
+` + cli.Fields([]folderInfo{}) + `
+With --json and a folder, or --raw:
+` + cli.Fields([]entryInfo{}),
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) > 1 {
+				return cli.Usagef("after %q there is %q too much", args[0], args[1])
+			}
+			return nil
+		},
+		RunE: a.run(func(ctx context.Context, out *output, args []string) error {
+			return a.onSnapshot(ctx, out, &c, func(ctx context.Context, out *output, o *opened, s listed) error {
+				return list(ctx, out, o, s, raw, args)
+			})
+		}),
+	}
+	c.addFlags(cmd.Flags())
+	cmd.Flags().BoolVar(&raw, "raw", false, "list stored paths with mode, owner, size and time")
+	return cmd
+}
+
+func list(ctx context.Context, out *output, o *opened, s listed, raw bool, args []string) error {
+	if len(args) == 0 {
+		if raw {
+			return listEntries(ctx, out, o.tree(s), []snapshot.Range{{}}, true)
+		}
+		return listMailboxes(ctx, out, o, s)
+	}
+	m, folder, err := o.findMailbox(ctx, s, args[0])
+	if err != nil {
+		return err
+	}
+	switch {
+	case folder != nil:
+		return listEntries(ctx, out, o.tree(s), folder.Ranges, raw)
+	case raw:
+		return listEntries(ctx, out, o.tree(s), m.Ranges, true)
+	}
+	return listFolders(ctx, out, o.tree(s), &m)
+}
+
+// listFolders prints the mailbox's folders.
+func listFolders(ctx context.Context, out *output, t *snapshot.Tree, m *snapshot.Mailbox) error {
+	var folders []folderInfo
+	rest, err := count(ctx, t, m.Ranges)
+	if err != nil {
+		return err
+	}
+	for _, f := range m.Folders {
+		c, err := count(ctx, t, f.Ranges)
+		if err != nil {
+			return err
+		}
+		rest = minus(rest, c)
+		folders = append(folders, folderInfo{Name: f.Name, Base64: exactBytes(f.Name), counted: countedOf(c)})
+	}
+	if rest.Files > 0 || rest.Unsaved > 0 {
+		folders = append(folders, folderInfo{Name: otherName, Other: true, counted: countedOf(rest)})
+	}
+	if len(m.Folders) == 0 {
+		out.note("no folders are known of %q; with --raw its files are listed", m.Name)
+	}
+	if out.json {
+		return out.list(func(add func(any) error) error {
+			for _, f := range folders {
+				if err := add(f); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	table := cli.NewTable(cli.Column{}, cli.Column{Right: true}, cli.Column{Right: true}, cli.Column{})
+	for _, f := range folders {
+		table.Row(append([]string{f.Name}, f.cells(!f.Other)...)...)
+	}
+	return table.Print(out)
+}

@@ -1,0 +1,118 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"path/filepath"
+
+	"restante/repo"
+	"restante/seal"
+	"restante/snapshot"
+	"restante/storage"
+	"restante/storage/local"
+)
+
+// opened is an open repository and where it lies.
+type opened struct {
+	*repo.Repository
+	path      string // absolute
+	cache     string
+	byKeyFile bool // whether a key file opened it, not a password
+	warn      *log.Logger
+}
+
+// open opens the repository that the options name. wrap, if not nil, comes
+// between it and its storage.
+func (a *app) open(ctx context.Context, out *output, wrap func(storage.Store) storage.Store) (*opened, error) {
+	path, err := a.repository()
+	if err != nil {
+		return nil, err
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return nil, err
+	}
+	cache, err := a.cache()
+	if err != nil {
+		return nil, err
+	}
+	folder, err := local.Open(path)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil, fmt.Errorf("%w: %w", repo.ErrNoRepository, err)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var store storage.Store = folder
+	if wrap != nil {
+		store = wrap(folder)
+	}
+	// What needs no password is found out before one is asked for.
+	if err := repo.Probe(ctx, store); err != nil {
+		return nil, fmt.Errorf("opening repository %q: %w", path, err)
+	}
+	c, err := a.credential(ctx, out, path)
+	if err != nil {
+		return nil, err
+	}
+	unlock, err := c.unlocker()
+	if err != nil {
+		return nil, err
+	}
+	o := &opened{path: path, cache: cache, byKeyFile: c.keyFile != nil, warn: log.New(warnings{out}, "", 0)}
+	o.Repository, err = repo.Open(ctx, store, repo.OpenOptions{CacheDir: cache, Unlock: unlock, Warn: o.warn})
+	if errors.Is(err, repo.ErrWrongKey) {
+		return nil, fmt.Errorf("opening repository %q with %s: %w", path, c.source, err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening repository %q: %w", path, err)
+	}
+	return o, nil
+}
+
+func (c credential) unlocker() (seal.Unlocker, error) {
+	if c.keyFile == nil {
+		return seal.Passphrase(c.passphrase), nil
+	}
+	u, err := seal.Identities(c.keyFile)
+	if err != nil {
+		return u, fmt.Errorf("reading the key file given by %s: %w", c.source, err)
+	}
+	return u, nil
+}
+
+// warnings turns each line that a library logs into a warning.
+type warnings struct{ out *output }
+
+func (w warnings) Write(b []byte) (int, error) {
+	w.out.warn("%s", b[:max(len(b)-1, 0)])
+	return len(b), nil
+}
+
+// A listed is a snapshot of the repository with its record.
+type listed struct {
+	id     string
+	size   int64
+	record *snapshot.Snapshot
+}
+
+// snapshots reads all snapshots, oldest first. Damaged ones are left out with
+// a warning.
+func (o *opened) snapshots(ctx context.Context) ([]listed, error) {
+	objects, err := o.Snapshots(ctx, o.warn)
+	if err != nil {
+		return nil, err
+	}
+	var all []listed
+	for _, obj := range objects {
+		record, err := snapshot.DecodeSnapshot(obj.Payload)
+		if err != nil {
+			o.warn.Printf("leaving out snapshot %s: %v", obj.ID, err)
+			continue
+		}
+		all = append(all, listed{id: obj.ID.String(), size: obj.Size, record: record})
+	}
+	sortListed(all)
+	return all, nil
+}

@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"restante/cmd/restante/internal/cli"
+	"restante/repo"
+	"restante/snapshot"
+)
+
+// readable reads all snapshots, oldest first. Others it names as warnings;
+// its error is then an outcome and comes beside the result.
+func (o *opened) readable(ctx context.Context, out *output) ([]listed, error) {
+	var all []listed
+	damaged, other := uint64(0), uint64(0)
+	err := o.EachSnapshot(ctx, func(obj repo.SnapshotObject, err error) error {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if errors.Is(err, repo.ErrCannotRead) {
+			return err
+		}
+		var record *snapshot.Snapshot
+		if err == nil {
+			if record, err = snapshot.DecodeSnapshot(obj.Payload); err != nil {
+				err = fmt.Errorf("snapshot %s: %w", obj.ID, err)
+			}
+		}
+		switch {
+		case err == nil:
+			all = append(all, listed{id: obj.ID.String(), size: obj.Size, record: record})
+			return nil
+		case errors.As(err, new(*repo.DamageError)), errors.Is(err, snapshot.ErrDamaged):
+			damaged++
+		default:
+			other++
+		}
+		out.warn("leaving out %v", err)
+		return nil
+	})
+	sortListed(all)
+	switch {
+	case err != nil:
+		return nil, err
+	case damaged > 0:
+		return all, outcome{exitDamage, cli.Count(damaged, "snapshot is", "snapshots are") + " damaged; restante check says what else is"}
+	case other > 0:
+		return all, outcome{exitFailed, cli.Count(other, "snapshot", "snapshots") + " could not be read"}
+	}
+	return all, nil
+}
+
+func (s listed) info() snapshotInfo {
+	r := s.record
+	c := r.Tree.Counts
+	info := snapshotInfo{
+		ID: s.id, Time: timestamp(r.Started), Ended: timestamp(r.Ended), Store: r.Store, Host: r.Host, User: r.User,
+		Roots: r.Roots, Layout: r.Layout, Mailboxes: r.Mailboxes.Counts.Entries, Files: c.Files, Messages: c.Messages,
+		Bytes: c.Bytes, Stored: r.Run.BytesStored, Unsaved: c.Unsaved, Shrunk: r.Shrunk,
+		Tags: append([]string{}, r.Tags...), Description: r.Description, Program: r.Program,
+	}
+	if slices.ContainsFunc(r.Roots, func(root string) bool { return !utf8.ValidString(root) }) {
+		for _, root := range r.Roots {
+			info.RootsBase64 = append(info.RootsBase64, base64.StdEncoding.EncodeToString([]byte(root)))
+		}
+	}
+	return info
+}
+
+// timestamp returns a time for JSON. time.Time would refuse to be encoded in
+// some years that files have.
+func timestamp(t snapshot.Time) string { return t.Go().Format(time.RFC3339Nano) }
+
+// marks says what is odd about the snapshot.
+func (s listed) marks() string {
+	var marks []string
+	if n := s.record.Tree.Counts.Unsaved; n > 0 {
+		marks = append(marks, "incomplete: "+cli.Number(n)+" unsaved")
+	}
+	if s.record.Shrunk {
+		marks = append(marks, "shrunk")
+	}
+	return strings.Join(marks, ", ")
+}
+
+// snapshotTable shows the snapshots with as many digits of their IDs. What
+// few have gets a column when one has it.
+func snapshotTable(shown []listed, digits int) *cli.Table {
+	type column struct {
+		cli.Column
+		cell func(listed) string
+	}
+	number := func(title string, value func(*snapshot.Snapshot) string) column {
+		return column{cli.Column{Title: title, Right: true}, func(s listed) string { return value(s.record) }}
+	}
+	text := func(title string, value func(listed) string) column {
+		return column{cli.Column{Title: title}, value}
+	}
+	columns := []column{
+		text("ID", func(s listed) string { return s.id[:digits] }),
+		text("Time", func(s listed) string { return cli.Time(s.record.Started.Go()) }),
+		text("Store", func(s listed) string { return s.record.Store }),
+		text("Host", func(s listed) string { return s.record.Host }),
+		number("Mailboxes", func(r *snapshot.Snapshot) string { return cli.Number(r.Mailboxes.Counts.Entries) }),
+		number("Messages", func(r *snapshot.Snapshot) string { return cli.Number(r.Tree.Counts.Messages) }),
+		number("Size", func(r *snapshot.Snapshot) string { return cli.Size(r.Tree.Counts.Bytes) }),
+		number("New data", func(r *snapshot.Snapshot) string { return cli.Size(r.Run.BytesStored) }),
+		text("Tags", func(s listed) string { return strings.Join(s.record.Tags, ",") }),
+		text("Marks", listed.marks),
+		text("Description", func(s listed) string { return s.record.Description }),
+	}
+	columns = slices.DeleteFunc(columns, func(c column) bool {
+		return !slices.ContainsFunc(shown, func(s listed) bool { return c.cell(s) != "" })
+	})
+	var titles []cli.Column
+	for _, c := range columns {
+		titles = append(titles, c.Column)
+	}
+	table := cli.NewTable(titles...)
+	for _, s := range shown {
+		var cells []string
+		for _, c := range columns {
+			cells = append(cells, c.cell(s))
+		}
+		table.Row(cells...)
+	}
+	return table
+}
+
+// digits returns how many digits of their IDs tell the snapshots apart.
+func digits(all []listed) int {
+	const most = 32 // all
+	for n := 8; n < most; n++ {
+		seen := map[string]bool{}
+		for _, s := range all {
+			seen[s.id[:n]] = true
+		}
+		if len(seen) == len(all) {
+			return n
+		}
+	}
+	return most
+}

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"restante/cmd/restante/internal/cli"
+)
+
+// snapshotInfo is what "snapshots --json" prints of each snapshot.
+type snapshotInfo struct {
+	ID          string   `json:"id" doc:"32 hexadecimal digits"`
+	Time        string   `json:"time" doc:"when the backup began, in UTC"`
+	Ended       string   `json:"ended" doc:"when it ended, in UTC"`
+	Store       string   `json:"store" doc:"the store's name"`
+	Host        string   `json:"host" doc:"the machine it was made on"`
+	User        string   `json:"user" doc:"who made it"`
+	Roots       []string `json:"roots" doc:"the folders that were backed up"`
+	RootsBase64 []string `json:"roots_base64,omitempty" doc:"the same in base64, when one of them is not UTF-8"`
+	Layout      string   `json:"layout" doc:"what kind of store was found"`
+	Mailboxes   uint64   `json:"mailboxes" doc:"how many there are"`
+	Files       uint64   `json:"files" doc:"how many there are"`
+	Messages    uint64   `json:"messages" doc:"how many there are"`
+	Bytes       uint64   `json:"bytes" doc:"the size of all files"`
+	Stored      uint64   `json:"stored" doc:"bytes by which the repository grew"`
+	Unsaved     uint64   `json:"unsaved" doc:"things that exist but could not be saved"`
+	Shrunk      bool     `json:"shrunk" doc:"made with --allow-shrink of a store that had lost most mailboxes"`
+	Tags        []string `json:"tags" doc:"as they were given to backup"`
+	Description string   `json:"description" doc:"as it was given to backup"`
+	Program     string   `json:"program" doc:"what made it"`
+}
+
+func newSnapshotsCommand(a *app) *cobra.Command {
+	var filter choice
+	var tags []string
+	cmd := &cobra.Command{
+		Use:   "snapshots",
+		Short: "List the snapshots",
+		Long: `List the snapshots, oldest first. Of those that are damaged only the name is
+printed, as a warning, and the exit code is 4.
+
+` + jsonHelp([]snapshotInfo{}),
+		Args: noArgs,
+		RunE: a.run(func(ctx context.Context, out *output, _ []string) error {
+			return a.runSnapshots(ctx, out, filter, tags)
+		}),
+	}
+	filter.addFilters(cmd.Flags())
+	cmd.Flags().StringArrayVar(&tags, "tag", nil, "only snapshots with the tag `NAME`; of several, those that have all")
+	return cmd
+}
+
+func (a *app) runSnapshots(ctx context.Context, out *output, filter choice, tags []string) error {
+	o, err := a.open(ctx, out, nil)
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	all, failed := o.readable(ctx, out)
+	if failed != nil && !errors.As(failed, new(outcome)) {
+		return failed
+	}
+	shown := slices.DeleteFunc(filter.filter(all), func(s listed) bool {
+		return slices.ContainsFunc(tags, func(tag string) bool { return !slices.Contains(s.record.Tags, tag) })
+	})
+	if len(all) == 0 {
+		out.note("the repository has no snapshots; restante backup PATH makes one")
+	} else if len(shown) == 0 {
+		out.note("none of the %s is meant; without options all are listed", cli.Count(uint64(len(all)), "snapshot", "snapshots"))
+	}
+	if out.json {
+		err = out.list(func(add func(any) error) error {
+			for _, s := range shown {
+				if err := add(s.info()); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	} else {
+		err = snapshotTable(shown, digits(all)).Print(out)
+	}
+	if err != nil {
+		return err
+	}
+	return failed
+}
+
+// filter returns the snapshots of the store and host that c names.
+func (c *choice) filter(all []listed) []listed {
+	return slices.DeleteFunc(slices.Clone(all), func(s listed) bool {
+		return c.store != "" && s.record.Store != c.store || c.host != "" && s.record.Host != c.host
+	})
+}
