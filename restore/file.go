@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"sync"
@@ -56,8 +57,10 @@ func (s *segment) wholly(data []byte) bool {
 }
 
 // open returns the temporary file of f, made if it is not there. A worker
-// keeps the last one open: pieces of one file tend to come together.
-func (k *worker) open(f *file) (*outFile, error) {
+// keeps the last one open: pieces of one file tend to come together. Alone
+// says that no other worker will have to do with the file: then it needs no
+// name before it is done.
+func (k *worker) open(f *file, alone bool) (*outFile, error) {
 	if k.file == f {
 		return k.out, nil
 	}
@@ -72,20 +75,31 @@ func (k *worker) open(f *file) (*outFile, error) {
 	if f.err != nil {
 		return nil, f.err
 	}
-	var out *outFile
-	if f.temp == "" {
-		name := k.r.t.temp()
-		if out, err = in.create(name); err == nil {
-			f.temp = name
-		}
-	} else {
-		out, err = in.reopen(f.temp)
-	}
+	out, err := k.openIn(f, in, alone)
 	if err != nil {
 		return nil, err
 	}
 	k.file, k.out = f, out
 	return out, nil
+}
+
+// openIn is open where the folder is known and the file is locked.
+func (k *worker) openIn(f *file, in *folder, alone bool) (*outFile, error) {
+	if f.temp != "" {
+		return in.reopen(f.temp)
+	}
+	if alone {
+		out, err := in.createNameless(f.name)
+		if !errors.Is(err, errors.ErrUnsupported) {
+			return out, err
+		}
+	}
+	name := k.r.t.temp()
+	out, err := in.create(name)
+	if err == nil {
+		f.temp = name
+	}
+	return out, err
 }
 
 func (k *worker) closeFile() {
@@ -143,7 +157,7 @@ func (k *worker) room(s *segment) (room, uint64, error) {
 	}
 	r, base := room(memory(s.buf)), s.off
 	if s.inFile {
-		out, err := k.open(s.file)
+		out, err := k.open(s.file, false)
 		if err != nil {
 			return nil, 0, err
 		}
@@ -191,7 +205,7 @@ func (k *worker) write(s *segment) error {
 	if s.inFile {
 		return nil
 	}
-	out, err := k.open(s.file)
+	out, err := k.open(s.file, s.file.left.Load() == 1)
 	if err != nil {
 		return err
 	}
@@ -218,7 +232,7 @@ func (k *worker) lines(r room, at int64, b *snapshot.Base64) error {
 
 // complete gives a file that is all written its metadata and its name.
 func (k *worker) complete(f *file) {
-	out, err := k.open(f)
+	out, err := k.open(f, true)
 	if err != nil {
 		k.r.fail(f, err)
 		return
@@ -253,7 +267,7 @@ func (k *worker) name(f *file, in *folder, out *outFile) (u unset, err error) {
 	}
 	opts := k.r.attrs
 	opts.clean = in.inherits
-	err = in.do("setting metadata of", f.temp, func() error {
+	err = in.do("setting metadata of", cmp.Or(f.temp, f.name), func() error {
 		u = in.h.setFile(out.sysFile, f.temp, f.entry, opts)
 		return nil
 	})
@@ -261,10 +275,12 @@ func (k *worker) name(f *file, in *folder, out *outFile) (u unset, err error) {
 		return u, err
 	}
 	k.file, k.out = nil, nil
-	if err := out.close(); err != nil {
-		return u, err
+	if f.temp == "" {
+		err = errors.Join(in.giveName(out, k.r.replace()), out.close())
+	} else if err = out.close(); err == nil {
+		err = in.rename(f.temp, f.name, k.r.replace())
 	}
-	if err := in.rename(f.temp, f.name, k.r.replace()); err != nil {
+	if err != nil {
 		return u, err
 	}
 	f.mu.Lock()

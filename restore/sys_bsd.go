@@ -26,3 +26,13 @@ func (h handle) chmodNode(name string, mode uint32) error {
 func (h handle) setNodeXattr(string, snapshot.Xattr) error {
 	return errors.New("this system sets attributes of files and folders only")
 }
+
+// This system has no nameless files.
+
+func (h handle) createNameless() (f sysFile, err error) { return f, errors.ErrUnsupported }
+func (h handle) giveName(sysFile, string) error         { return errors.ErrUnsupported }
+func canNameless() bool                                 { return false }
+
+func (h handle) setFileTime(_ sysFile, name string, e *snapshot.Entry) error {
+	return h.setTime(name, e)
+}

@@ -24,6 +24,35 @@ func (h handle) renameNew(from, to string) error {
 	return err
 }
 
+// createNameless makes a new file that has no name yet, and vanishes if it
+// never gets one. That saves renaming it, which costs more than making it.
+func (h handle) createNameless() (sysFile, error) {
+	fd, err := h.open(".", unix.O_RDWR|unix.O_TMPFILE, 0o600)
+	if errors.Is(err, unix.EISDIR) || errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EOPNOTSUPP) {
+		err = errors.ErrUnsupported // not every file system can
+	}
+	return sysFile(fd), err
+}
+
+// giveName names a nameless file, and fails when the name is taken.
+func (h handle) giveName(f sysFile, name string) error {
+	return unix.Linkat(unix.AT_FDCWD, fdPath(int(f)), int(h), name, unix.AT_SYMLINK_FOLLOW)
+}
+
+// canNameless reports whether this system can name a nameless file.
+func canNameless() bool {
+	var st unix.Stat_t
+	return unix.Stat(fdPath(0)[:len("/proc/self/fd")], &st) == nil
+}
+
+// setFileTime sets the times of an open file that may have no name.
+func (h handle) setFileTime(f sysFile, name string, e *snapshot.Entry) error {
+	if name != "" {
+		return h.setTime(name, e)
+	}
+	return setTimeAt(unix.AT_FDCWD, fdPath(int(f)), e, 0)
+}
+
 // node makes a FIFO, socket or device.
 func (h handle) node(name string, e *snapshot.Entry) error {
 	return unix.Mknodat(int(h), name, typeBits(e.Kind)|0o600, int(e.Rdev))

@@ -143,3 +143,9 @@ func full(err error) bool {
 func denied(error) bool { return true }
 
 func errNode(k snapshot.Kind) error { return fmt.Errorf("this system cannot make a %v", k) }
+
+// This system has no nameless files.
+
+func (h handle) createNameless() (f sysFile, err error) { return f, errors.ErrUnsupported }
+func (h handle) giveName(sysFile, string) error         { return errors.ErrUnsupported }
+func canNameless() bool                                 { return false }

@@ -142,7 +142,7 @@ func (h handle) inherits() bool {
 	return err == nil && n > 0
 }
 
-// setFile gives a file, open as f and named name, its owner, attributes, mode
+// setFile gives a file, open as f and named name or nameless, its owner, attributes, mode
 // and times. The order matters: a change of owner takes setuid bits away, and
 // an access list changes the mode.
 func (h handle) setFile(f sysFile, name string, e *snapshot.Entry, o attrOptions) (u unset) {
@@ -153,7 +153,7 @@ func (h handle) setFile(f sysFile, name string, e *snapshot.Entry, o attrOptions
 		mode &^= unix.S_ISUID | unix.S_ISGID // they would give away another's rights
 	}
 	u.add("mode", unix.Fchmod(int(f), mode))
-	u.add("time", h.setTime(name, e))
+	u.add("time", h.setFileTime(f, name, e))
 	return u
 }
 
@@ -185,11 +185,15 @@ func (h handle) setNode(name string, e *snapshot.Entry, o attrOptions) (u unset)
 // readers of mbox files take a later change than access for new mail, so an
 // access now would hide it.
 func (h handle) setTime(name string, e *snapshot.Entry) error {
+	return setTimeAt(int(h), name, e, unix.AT_SYMLINK_NOFOLLOW)
+}
+
+func setTimeAt(dir int, name string, e *snapshot.Entry, flags int) error {
 	t, err := unix.TimeToTimespec(e.Mtime.Go())
 	if err != nil {
 		return err
 	}
-	return unix.UtimesNanoAt(int(h), name, []unix.Timespec{t, t}, unix.AT_SYMLINK_NOFOLLOW)
+	return unix.UtimesNanoAt(dir, name, []unix.Timespec{t, t}, flags)
 }
 
 func (u *unset) setFdXattrs(fd int, e *snapshot.Entry, o attrOptions) {

@@ -24,7 +24,9 @@ const openFolders = 256
 // Every folder on the way is opened by its name in the folder above, and a
 // symbolic link is never followed, so that nothing outside is reached.
 type target struct {
-	path string
+	path     string
+	nameless atomic.Bool // whether files may be made without a name
+
 	run  string // tells the names of this run's temporary files from others'
 	next atomic.Uint64
 	hook func(op, path string) error // nil but in tests: called before each operation
@@ -55,6 +57,7 @@ func newTarget(dir string, hook func(op, path string) error) (*target, error) {
 	var run [8]byte
 	rand.Read(run[:])
 	t := &target{path: dir, run: hex.EncodeToString(run[:]), hook: hook, open: map[string]*folder{}, idle: list.New()}
+	t.nameless.Store(canNameless())
 	t.root = &folder{t: t, h: h, inherits: h.inherits(), users: 1}
 	return t, nil
 }
@@ -238,6 +241,40 @@ func (f *folder) create(name string) (*outFile, error) {
 	out := &outFile{in: f, name: name}
 	err := f.do("making file", name, func() (err error) { out.sysFile, err = f.h.create(name); return err })
 	return out, err
+}
+
+// createNameless makes a file that is to be called name, but is not yet. It
+// returns errors.ErrUnsupported where that cannot be done.
+func (f *folder) createNameless(name string) (*outFile, error) {
+	if !f.t.nameless.Load() {
+		return nil, errors.ErrUnsupported
+	}
+	out := &outFile{in: f, name: name}
+	err := f.do("making file", name, func() (err error) { out.sysFile, err = f.h.createNameless(); return err })
+	if errors.Is(err, errors.ErrUnsupported) {
+		f.t.nameless.Store(false)
+	}
+	return out, err
+}
+
+// giveName gives a nameless file its name.
+func (f *folder) giveName(out *outFile, replace bool) error {
+	give := func(name string) error {
+		return f.do("naming", name, func() error { return f.h.giveName(out.sysFile, name) })
+	}
+	err := give(out.name)
+	if !replace || !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	temp := f.t.temp()
+	if err := give(temp); err != nil {
+		return err
+	}
+	if err := f.rename(temp, out.name, true); err != nil {
+		_ = f.remove(temp) // the error that matters is the first
+		return err
+	}
+	return nil
 }
 
 func (f *folder) reopen(name string) (*outFile, error) {
