@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -29,6 +30,14 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("HOME", e.WorkDir+"/home")
+			fixtures, err := filepath.Abs("../../testdata/repo")
+			if err != nil {
+				return err
+			}
+			if _, err := os.Stat(fixtures); err != nil { // where the scripts run from a copy
+				fixtures = os.Getenv("RESTANTE_FIXTURES")
+			}
+			e.Setenv("FIXTURES", fixtures)
 			e.Setenv("XDG_CACHE_HOME", e.WorkDir+"/cache") // root's default is the machine's
 			return nil
 		},
