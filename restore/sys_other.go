@@ -77,7 +77,9 @@ func (h handle) renameNew(from, to string) error {
 	return h.root.Rename(from, to)
 }
 
-func (h handle) node(_ string, e *snapshot.Entry) error { return errNode(e.Kind) }
+func (h handle) node(_ string, e *snapshot.Entry) error {
+	return fmt.Errorf("this system cannot make a %v", e.Kind)
+}
 
 func (h handle) each(fn func(name string) error) error {
 	f, err := h.root.Open(".")
@@ -141,8 +143,6 @@ func full(err error) bool {
 
 // denied takes every refusal for a lack of rights: owners as numbers are not known here.
 func denied(error) bool { return true }
-
-func errNode(k snapshot.Kind) error { return fmt.Errorf("this system cannot make a %v", k) }
 
 // This system has no nameless files.
 

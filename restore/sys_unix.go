@@ -4,7 +4,6 @@ package restore
 
 import (
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"slices"
@@ -284,5 +283,3 @@ func full(err error) bool {
 func denied(err error) bool {
 	return errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) || errors.Is(err, unix.EINVAL)
 }
-
-func errNode(k snapshot.Kind) error { return fmt.Errorf("this system cannot make a %v here", k) }
