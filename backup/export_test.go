@@ -1,9 +1,14 @@
 package backup
 
-import "time"
+import (
+	"time"
 
-// SetHook has fn called before a Maildir's messages are walked ("listed"), and
-// before and after a path is read ("reading", "read"), by several goroutines.
+	"restante/blob"
+	"restante/mailstore"
+	"restante/snapshot"
+)
+
+// SetHook has fn called at the events that [run.event] names, by several goroutines.
 func SetHook(o *Options, fn func(op, path string)) { o.hook = fn }
 
 // A Limit changes a limit that is too large or too slow for tests.
@@ -23,4 +28,60 @@ func SetLimits(o *Options, changes ...Limit) {
 	for _, change := range changes {
 		change(&o.limits)
 	}
+}
+
+// A ParentRecord is what a parent cache says of one path.
+type ParentRecord struct {
+	Key   snapshot.Key
+	Role  mailstore.FileRole
+	Inode uint64
+	Ctime snapshot.Time
+	Entry string // encoded
+}
+
+// WriteParent makes a parent cache of records.
+func WriteParent(path string, records []ParentRecord) error {
+	w := newParentWriter(path, parentHead{})
+	for _, r := range records {
+		it := item{key: r.Key, role: r.Role, st: stat{id: identity{r.Inode, r.Ctime}}}
+		w.add(&it, []byte(r.Entry))
+	}
+	return w.commit()
+}
+
+// WriteParentBlock makes a parent cache with one block of any bytes.
+func WriteParentBlock(path string, block []byte) error {
+	w := newParentWriter(path, parentHead{})
+	w.block = append(w.block, block...)
+	return w.commit()
+}
+
+// ReadParent returns the records of a parent cache as far as they can be read,
+// and false if it cannot be used at all.
+func ReadParent(path string) ([]ParentRecord, bool) {
+	p := openParent(path, blob.ID{})
+	if p == nil {
+		return nil, false
+	}
+	defer p.close()
+	var all []ParentRecord
+	for c := p.from(""); c.read(); {
+		n := c.next
+		all = append(all, ParentRecord{n.key, n.role, n.id.inode, n.id.ctime, string(n.entry)})
+	}
+	return all, true
+}
+
+// FindParent returns what a parent cache says of each key, in turn.
+func FindParent(path string, keys []snapshot.Key) []string {
+	p := openParent(path, blob.ID{})
+	defer p.close()
+	c := p.from("")
+	var found []string
+	for _, k := range keys {
+		if old, ok := c.find(k, ""); ok {
+			found = append(found, string(old.key))
+		}
+	}
+	return found
 }

@@ -68,6 +68,25 @@ func (f *fixture) create(store storage.Store) {
 	}
 }
 
+// createWithKeyOf makes the repository a copy of other's as that began, so that
+// both give their pieces the same names.
+func (f *fixture) createWithKeyOf(other *fixture) {
+	f.t.Helper()
+	f.unlock = other.unlock
+	for _, prefix := range []string{"config/", "keys/"} {
+		err := other.store.List(f.t.Context(), prefix, func(name string, _ int64) error {
+			data, err := other.store.Get(f.t.Context(), name, 0, -1)
+			if err != nil {
+				return err
+			}
+			return f.store.Put(f.t.Context(), name, data)
+		})
+		if err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
 // root returns a path below the first root.
 func (f *fixture) root(path string) string {
 	return filepath.Join(f.roots[0], filepath.FromSlash(path))
@@ -251,4 +270,47 @@ func messageName(i int) string { return fmt.Sprintf("1700000000.M%05d.mx", i) }
 // mail returns a message that differs from others by its subject.
 func mail(subject string) string {
 	return "From: alice@example.com\nTo: bob@example.com\nSubject: " + subject + "\n\n" + strings.Repeat("This is about "+subject+".\n", 20)
+}
+
+// useWriterKey has the repository opened with a key that can write only.
+func (f *fixture) useWriterKey() {
+	f.t.Helper()
+	file, recipient, err := seal.NewIdentity("a writer's")
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	r := f.open()
+	if _, err := r.AddKey(f.t.Context(), seal.Writer, "writer", func(k *seal.Keys) ([]byte, error) { return seal.LockRecipient(k, recipient) }); err != nil {
+		f.t.Fatal(err)
+	}
+	if f.unlock, err = seal.Identities(file); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func asShrink(err error, target **backup.ShrinkError) bool { return errors.As(err, target) }
+
+// forget takes a snapshot out of the repository.
+func (f *fixture) forget(r *backup.Result) {
+	f.t.Helper()
+	for _, name := range []string{"snapshots/", "intents/"} {
+		if err := f.store.Delete(f.t.Context(), name+r.Session.String()); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+// A forgetfulStore forgets something when an intent is put.
+type forgetfulStore struct {
+	storage.Store
+	forget func()
+	done   bool
+}
+
+func (s *forgetfulStore) Put(ctx context.Context, name string, data []byte) error {
+	if strings.HasPrefix(name, "intents/") {
+		s.done = true
+		s.forget()
+	}
+	return s.Store.Put(ctx, name, data)
 }

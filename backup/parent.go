@@ -20,6 +20,7 @@ import (
 //	32 bytes  hash of the options that decide what a snapshot holds
 //	16 bytes  session of the snapshot
 //	 8 bytes  start of its run, in seconds since 1970
+//	 8 bytes  number of mailboxes in it
 //	blocks of records, in the order of their keys; a record is
 //	   uvarint n, n bytes of key
 //	   1 byte: what the file was to the mail server (see mailstore.FileRole)
@@ -27,15 +28,15 @@ import (
 //	   uvarint n, n bytes of entry (see package snapshot)
 //	fences: for each block uvarint n, n bytes of its first key, uvarint offset,
 //	   uvarint length, the first 16 bytes of its BLAKE3
-//	 8 bytes  offset of the fences, 8 bytes number of files, 8 bytes of mailboxes
+//	 8 bytes  offset of the fences, 8 bytes number of files
 //	16 bytes  of BLAKE3 of all but the blocks
 //
 // All numbers of fixed size are little endian.
 const parentMagic = "restante parent 1\n"
 
 const (
-	parentHeader  = len(parentMagic) + 32 + 16 + 8
-	parentNumbers = 8 + 8 + 8
+	parentHeader  = len(parentMagic) + 32 + 16 + 8 + 8
+	parentNumbers = 8 + 8
 	parentSum     = 16
 	parentBlock   = 64 << 10
 )
@@ -59,16 +60,41 @@ type fence struct {
 	sum    [parentSum]byte
 }
 
+// A parentHead is how a parent cache begins.
+type parentHead struct {
+	options   blob.ID
+	session   [16]byte
+	started   int64
+	mailboxes uint64
+}
+
+func (h parentHead) encode() []byte {
+	b := append([]byte(parentMagic), h.options[:]...)
+	b = append(b, h.session[:]...)
+	b = binary.LittleEndian.AppendUint64(b, uint64(h.started))
+	return binary.LittleEndian.AppendUint64(b, h.mailboxes)
+}
+
+// decodeHead reads what encode wrote; b is as long.
+func decodeHead(b []byte) (h parentHead, err error) {
+	if string(b[:len(parentMagic)]) != parentMagic {
+		return h, errParent
+	}
+	b = b[len(parentMagic):]
+	h.options, h.session = blob.ID(b[:32]), [16]byte(b[32:48])
+	h.started = int64(binary.LittleEndian.Uint64(b[48:]))
+	h.mailboxes = binary.LittleEndian.Uint64(b[56:])
+	return h, nil
+}
+
 // A parent is an open parent cache. It serves one goroutine. A nil *parent is
 // one that knows nothing.
 type parent struct {
-	f         *os.File
-	session   [16]byte
-	started   int64 // of the run that made it
-	fences    []fence
-	end       int64  // of the last block
-	files     uint64 // that it knows
-	mailboxes int    // of the snapshot
+	parentHead
+	f      *os.File
+	fences []fence
+	end    int64  // of the last block
+	files  uint64 // that it knows
 
 	// What was read last: cursors follow each other closely.
 	memo [2]struct {
@@ -85,7 +111,7 @@ func openParent(path string, options blob.ID) *parent {
 		return nil
 	}
 	p := &parent{f: f}
-	if err := p.readFrame(options); err != nil {
+	if err := p.readFrame(); err != nil || p.options != options {
 		f.Close()
 		return nil
 	}
@@ -93,7 +119,7 @@ func openParent(path string, options blob.ID) *parent {
 }
 
 // readFrame reads and checks all but the blocks.
-func (p *parent) readFrame(options blob.ID) error {
+func (p *parent) readFrame() error {
 	info, err := p.f.Stat()
 	if err != nil {
 		return err
@@ -111,7 +137,7 @@ func (p *parent) readFrame(options blob.ID) error {
 	}
 	numbers, sum := tail[:parentNumbers], tail[parentNumbers:]
 	p.end = int64(binary.LittleEndian.Uint64(numbers))
-	if string(head[:len(parentMagic)]) != parentMagic || p.end < int64(parentHeader) || p.end > end {
+	if p.end < int64(parentHeader) || p.end > end {
 		return errParent
 	}
 	fences := make([]byte, end-p.end)
@@ -121,14 +147,10 @@ func (p *parent) readFrame(options blob.ID) error {
 	if string(frameSum(head, fences, numbers)) != string(sum) {
 		return errParent
 	}
-	b := head[len(parentMagic):]
-	if blob.ID(b[:32]) != options {
-		return errParent
-	}
-	p.session = [16]byte(b[32:48])
-	p.started = int64(binary.LittleEndian.Uint64(b[48:]))
 	p.files = binary.LittleEndian.Uint64(numbers[8:])
-	p.mailboxes = int(binary.LittleEndian.Uint64(numbers[16:]))
+	if p.parentHead, err = decodeHead(head); err != nil {
+		return err
+	}
 	return p.parseFences(fences)
 }
 

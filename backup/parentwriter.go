@@ -25,7 +25,6 @@ type parentWriter struct {
 	first  snapshot.Key // of the block
 	fences []byte
 	files  uint64
-	boxes  int
 }
 
 // createParent starts the cache that replaces the one in use. A dry run makes none.
@@ -33,10 +32,12 @@ func (run *run) createParent() *parentWriter {
 	if run.opts.DryRun {
 		return nil
 	}
-	w := &parentWriter{path: run.parentPath(), boxes: len(run.opts.Store.Mailboxes)}
-	options, session := run.optionsHash(), run.session.ID()
-	w.head = append(append([]byte(parentMagic), options[:]...), session[:]...)
-	w.head = binary.LittleEndian.AppendUint64(w.head, uint64(run.started.Unix()))
+	return newParentWriter(run.parentPath(), parentHead{options: run.optionsHash(), session: run.session.ID(),
+		started: run.started.Unix(), mailboxes: uint64(len(run.opts.Store.Mailboxes))})
+}
+
+func newParentWriter(path string, head parentHead) *parentWriter {
+	w := &parentWriter{path: path, head: head.encode()}
 	if w.err = w.create(); w.err == nil {
 		w.write(w.head)
 	}
@@ -119,7 +120,6 @@ func (w *parentWriter) commit() error {
 	w.flush()
 	numbers := binary.LittleEndian.AppendUint64(nil, uint64(w.offset))
 	numbers = binary.LittleEndian.AppendUint64(numbers, w.files)
-	numbers = binary.LittleEndian.AppendUint64(numbers, uint64(w.boxes))
 	w.write(w.fences)
 	w.write(numbers)
 	w.write(frameSum(w.head, w.fences, numbers))

@@ -19,7 +19,7 @@ func (run *run) lastSnapshot(ctx context.Context) (mailboxes int, err error) {
 	objects, err := run.repo.Snapshots(ctx, run.opts.Warn)
 	if errors.Is(err, repo.ErrCannotRead) {
 		if run.parent != nil {
-			mailboxes = run.parent.mailboxes
+			mailboxes = int(run.parent.mailboxes)
 		}
 		return mailboxes, nil
 	}

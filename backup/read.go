@@ -38,7 +38,7 @@ type reader struct {
 	run     *run
 	writer  *repo.Writer
 	pages   *repo.PageWriter
-	cutter  *chunking.Cutter
+	cutter  *chunking.Cutter // made when first needed: proving its polynomial takes a while
 	mail    *mailCutter
 	mailbox int
 	buf     []byte // for the head of a file, or all of a small one
@@ -54,11 +54,7 @@ func newReader(run *run) (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	cutter, err := chunking.New(run.repo.Chunker())
-	if err != nil {
-		return nil, err
-	}
-	r := &reader{run: run, writer: writer, pages: pages, cutter: cutter, mailbox: mailstore.Nobody, buf: make([]byte, chunking.MinSize+1)}
+	r := &reader{run: run, writer: writer, pages: pages, mailbox: mailstore.Nobody, buf: make([]byte, chunking.MinSize+1)}
 	r.mail = newMailCutter(r)
 	return r, nil
 }
@@ -136,14 +132,13 @@ func (r *reader) file(ctx context.Context, b *batch, it *item) error {
 	patient := true
 	for n := 1; ; n++ {
 		f, dir, err := r.open(ctx, b, it)
-		if ctx.Err() != nil {
+		switch {
+		case err != nil && ctx.Err() != nil:
 			return ctx.Err()
-		}
-		if vanished(err) {
+		case vanished(err):
 			it.gone = true
 			return nil
-		}
-		if err != nil {
+		case err != nil:
 			it.fail(err)
 			return nil
 		}
@@ -240,6 +235,7 @@ func (a *attempt) read(ctx context.Context) (stable bool, err error) {
 	if fileErr == nil && mbox && !whole {
 		fileErr = a.lock(ctx)
 	}
+	a.run.event("checking", it.key)
 	var after stat
 	if fileErr == nil {
 		it.entry.Size = it.entry.Recipe.Length()
@@ -370,6 +366,12 @@ func (r *reader) opaque(ctx context.Context, src io.Reader) (snapshot.Recipe, er
 
 // pieces cuts a stream by its content, saves the pieces and adds them to a recipe.
 func (r *reader) pieces(ctx context.Context, class blob.Class, src io.Reader, add func(snapshot.Piece) error) error {
+	if r.cutter == nil {
+		var err error
+		if r.cutter, err = chunking.New(r.run.repo.Chunker()); err != nil {
+			return err
+		}
+	}
 	r.cutter.Reset(src)
 	for {
 		piece, ended, err := r.cutter.Next(r.piece)

@@ -166,7 +166,7 @@ func TestRoundTrip(t *testing.T) {
 	if got, want := result.Snapshot.Tree.Counts.Entries, uint64(len(before)); got != want {
 		t.Errorf("the tree has %d entries, the store %d", got, want)
 	}
-	if got := result.Snapshot.Tree.Counts.Messages; got != 5+2+2+2+3+1+14 {
+	if got := result.Snapshot.Tree.Counts.Messages; got != 7+3+4+14 {
 		t.Errorf("%d messages were counted", got)
 	}
 	for _, path := range []string{"kinds/socket", "kinds/char"} {
@@ -218,7 +218,8 @@ func TestRootIsAFile(t *testing.T) {
 	link := filepath.Join(t.TempDir(), "link")
 	must(t, os.Symlink(f.roots[0], link))
 	f.roots[0] = link
-	if got := f.entries(f.clean()); len(got) != 1 || got["link"].Kind != snapshot.File {
+	// Detect knows no mailbox by a link.
+	if got := f.entries(f.clean(func(o *backup.Options) { o.AllowShrink = true })); len(got) != 1 || got["link"].Kind != snapshot.File {
 		t.Errorf("by a link the tree holds %v", got)
 	}
 }

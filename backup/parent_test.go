@@ -1,0 +1,66 @@
+package backup_test
+
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"restante/backup"
+	"restante/snapshot"
+)
+
+// A parent cache is read back as it was written, whatever was in it before.
+func FuzzParentCache(f *testing.F) {
+	dir := f.TempDir()
+	seed := filepath.Join(dir, "seed")
+	block := "\x01a\x01\x07\x02\x03\x04file" + "\x03a\x00b\x00\x01\x01\x00\x00" // two records
+	f.Add([]byte(block))
+	f.Add([]byte(block[:9]))
+	f.Add([]byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
+	f.Add([]byte{})
+	if err := backup.WriteParentBlock(seed, []byte(block)); err != nil {
+		f.Fatal(err)
+	}
+	if records, ok := backup.ReadParent(seed); !ok || len(records) != 2 || records[1].Key != "a\x00b" || records[0].Entry != "file" {
+		f.Fatalf("the seed reads as %+v", records)
+	}
+	f.Fuzz(func(t *testing.T, block []byte) {
+		path := filepath.Join(t.TempDir(), "parent")
+		if err := backup.WriteParentBlock(path, block); err != nil {
+			t.Fatal(err)
+		}
+		records, ok := backup.ReadParent(path)
+		if !ok {
+			t.Fatal("it cannot be used")
+		}
+		if err := backup.WriteParent(path, records); err != nil {
+			t.Fatal(err)
+		}
+		if again, ok := backup.ReadParent(path); !ok || !slices.Equal(again, records) {
+			t.Errorf("%+v became %+v", records, again)
+		}
+		var keys []snapshot.Key
+		for _, r := range records {
+			keys = append(keys, r.Key)
+		}
+		slices.Sort(keys)
+		for _, k := range backup.FindParent(path, keys) {
+			if !slices.Contains(keys, snapshot.Key(k)) {
+				t.Errorf("found %q, which is not there", k)
+			}
+		}
+	})
+}
+
+// Whatever a file holds instead of a parent cache, it is not used.
+func FuzzParentFile(f *testing.F) {
+	f.Add([]byte("restante parent 1\n"))
+	f.Add(make([]byte, 200))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		path := filepath.Join(t.TempDir(), "parent")
+		write(t, path, data)
+		if records, ok := backup.ReadParent(path); ok {
+			t.Errorf("it reads as %+v", records)
+		}
+	})
+}

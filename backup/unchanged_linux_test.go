@@ -1,0 +1,434 @@
+package backup_test
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"restante/backup"
+	"restante/internal/glob"
+	"restante/mailstore"
+	"restante/repo"
+	"restante/snapshot"
+)
+
+// pieces returns how many pieces the repository has.
+func (f *fixture) pieces() uint64 {
+	f.t.Helper()
+	n, err := f.open().Pieces(f.t.Context())
+	must(f.t, err)
+	return n
+}
+
+// parentCache returns the path of the only parent cache.
+func (f *fixture) parentCache() string {
+	f.t.Helper()
+	found, err := filepath.Glob(filepath.Join(f.cache, "*", "parent", "*"))
+	if err != nil || len(found) != 1 {
+		f.t.Fatalf("parent caches: %q, %v", found, err)
+	}
+	return found[0]
+}
+
+// settled is the rule of the real world.
+func settled(o *backup.Options) { backup.SetLimits(o, backup.SettleTime(2*time.Second)) }
+
+func TestUnchangedStoreIsNotRead(t *testing.T) {
+	f := newFixture(t)
+	oddTree(t, f)
+	first := f.clean()
+	before := f.pieces()
+	second := f.clean()
+	run := second.Snapshot.Run
+	if run.BytesRead != 0 || run.New != 0 || run.Changed != 0 || run.Removed != 0 || run.Unchanged != first.Snapshot.Tree.Counts.Files {
+		t.Errorf("the second run: %+v", run)
+	}
+	if second.Snapshot.Tree != first.Snapshot.Tree || second.Snapshot.Mailboxes != first.Snapshot.Mailboxes {
+		t.Error("the second tree is another one")
+	}
+	if after := f.pieces(); after != before {
+		t.Errorf("%d pieces became %d", before, after)
+	}
+	if second.Snapshot.Parent != [16]byte(first.Session) || first.Snapshot.Parent != [16]byte{} {
+		t.Errorf("parents %x and %x", first.Snapshot.Parent, second.Snapshot.Parent)
+	}
+	if f.snapshots() != 2 {
+		t.Error("a run with nothing changed made no snapshot")
+	}
+}
+
+func TestWhatChangedIsRead(t *testing.T) {
+	f := newFixture(t)
+	f.write("alice/file", "before")
+	f.write("alice/gone", "x")
+	f.write("alice/mode", "m")
+	f.write("alice/same", "s")
+	f.write("alice/kind", "k")
+	f.clean()
+	path := f.root("alice/file")
+	info, err := os.Stat(path)
+	must(t, err)
+	f.write("alice/file", "after!") // as long as before, and then as old
+	must(t, os.Chtimes(path, time.Time{}, info.ModTime()))
+	must(t, os.Remove(f.root("alice/gone")))
+	must(t, os.Chmod(f.root("alice/mode"), 0o640))
+	must(t, os.Remove(f.root("alice/kind")))
+	must(t, os.Symlink("file", f.root("alice/kind")))
+	f.write("alice/new", "n")
+	result := f.clean()
+	want := snapshot.Run{New: 1, Changed: 2, Unchanged: 1, Removed: 1, BytesRead: 6 + 1 + 1}
+	got := result.Snapshot.Run
+	if got.BytesStored = 0; got != want {
+		t.Errorf("run %+v, not %+v", got, want)
+	}
+	dir, _ := f.restore(result)
+	same(t, dir, f.roots[0])
+}
+
+func TestLostParentCache(t *testing.T) {
+	f := newFixture(t)
+	oddTree(t, f)
+	first := f.clean()
+	before := f.pieces()
+	must(t, os.RemoveAll(f.cache))
+	second := f.clean()
+	if second.Snapshot.Tree != first.Snapshot.Tree {
+		t.Error("the tree is another one")
+	}
+	if after := f.pieces(); after != before {
+		t.Errorf("%d pieces became %d", before, after)
+	}
+	if got, want := second.Snapshot.Run.BytesRead, first.Snapshot.Run.BytesRead; got != want {
+		t.Errorf("%d bytes were read, not %d", got, want)
+	}
+	if second.Snapshot.Parent != [16]byte{} {
+		t.Error("it was compared with nothing, and has a parent")
+	}
+	if got, want := f.clean().Snapshot.Parent, [16]byte(second.Session); got != want {
+		t.Errorf("the third run has the parent %x", got)
+	}
+}
+
+// TestDamagedParentCache flips each byte of a parent cache and cuts it off at
+// each length. The cache would be wrong about one file.
+func TestDamagedParentCache(t *testing.T) {
+	f := newFixture(t)
+	f.write("a/file", "before")
+	f.write("a/kept", "x")
+	f.clean()
+	good, err := os.ReadFile(f.parentCache())
+	must(t, err)
+	f.write("a/file", "after!")
+	f.write("a/other", "x")
+	if f.clean().Snapshot.Run.BytesRead != 6+1 {
+		t.Error("the whole cache was not used")
+	}
+	want := f.clean().Snapshot.Tree
+	r, path, rng := f.open(), f.parentCache(), rand.New(rand.NewPCG(1, 2))
+	check := func(what string, data []byte) {
+		t.Helper()
+		must(t, os.WriteFile(path, data, 0o600))
+		o := f.options()
+		o.Jobs = 1
+		result, err := backup.Run(t.Context(), r, o)
+		must(t, err)
+		if result.Snapshot.Tree != want {
+			t.Fatalf("%s: the snapshot is wrong", what)
+		}
+		f.forget(result)
+	}
+	step := 1
+	if testing.Short() {
+		step = 16
+	}
+	for i := 0; i < len(good); i += step {
+		flipped := append([]byte(nil), good...)
+		flipped[i] ^= byte(1 + rng.IntN(255))
+		check(fmt.Sprintf("byte %d of %d", i, len(good)), flipped)
+	}
+	for i := 0; i < len(good); i += 5 * step {
+		check(fmt.Sprintf("%d of %d bytes", i, len(good)), good[:i])
+		check(fmt.Sprintf("more than %d bytes", len(good)), append(good[:len(good):len(good)], make([]byte, i+1)...))
+	}
+	check("empty", nil)
+}
+
+// A part of a large parent cache may be damaged; the rest serves.
+func TestDamagedBlockOfParentCache(t *testing.T) {
+	f := newFixture(t)
+	f.maildir("alice/Maildir", 1500)
+	first := f.clean()
+	data, err := os.ReadFile(f.parentCache())
+	must(t, err)
+	data[len(data)*3/4] ^= 1
+	must(t, os.WriteFile(f.parentCache(), data, 0o600))
+	second := f.clean()
+	run := second.Snapshot.Run
+	if second.Snapshot.Tree != first.Snapshot.Tree {
+		t.Error("the tree is another one")
+	}
+	if run.Unchanged < 100 || run.New < 100 {
+		t.Errorf("run %+v", run)
+	}
+}
+
+func TestChangedOptionsReadEverything(t *testing.T) {
+	f := newFixture(t)
+	f.write("alice/file", "content")
+	f.clean()
+	exclude, err := glob.New([]string{"nothing"})
+	must(t, err)
+	with := func(o *backup.Options) { o.Exclude = exclude }
+	if n := f.clean(with).Snapshot.Run.BytesRead; n != 7 {
+		t.Errorf("with a new pattern %d bytes were read", n)
+	}
+	if n := f.clean(with).Snapshot.Run.BytesRead; n != 0 {
+		t.Errorf("with the same pattern %d bytes were read", n)
+	}
+	if n := f.clean().Snapshot.Run.BytesRead; n != 7 {
+		t.Errorf("without it %d bytes were read", n)
+	}
+	other := func(o *backup.Options) { o.Name = "another store" }
+	if r := f.clean(other); r.Snapshot.Run.BytesRead != 7 || r.Snapshot.Parent != [16]byte{} {
+		t.Errorf("as another store %d bytes were read", r.Snapshot.Run.BytesRead)
+	}
+	if n := f.clean().Snapshot.Run.BytesRead; n != 0 {
+		t.Errorf("the two stores share a parent: %d bytes were read", n)
+	}
+}
+
+// What a file is to the mail server may change though the file does not.
+func TestChangedLayoutCountsMessagesAnew(t *testing.T) {
+	f := newFixture(t)
+	f.write("mail/alice", mbox(3))
+	f.write("mail/bob", mbox(2))
+	f.maildir("carol/Maildir", 4)
+	f.detect.Layout = mailstore.Plain
+	if n := f.clean().Snapshot.Tree.Counts.Messages; n != 0 {
+		t.Errorf("plain files have %d messages", n)
+	}
+	f.detect.Layout = mailstore.Auto
+	result := f.clean()
+	if c := result.Snapshot.Tree.Counts; c.Messages != 3+2+4 {
+		t.Errorf("%d messages", c.Messages)
+	}
+	// The first mbox of a store of Maildirs is no reason to read them again.
+	g := newFixture(t)
+	g.maildir("carol/Maildir", 4)
+	g.clean()
+	g.write("mail/alice", mbox(3))
+	if got := g.clean().Snapshot.Run.BytesRead; got != uint64(len(mbox(3))) {
+		t.Errorf("%d bytes were read", got)
+	}
+}
+
+func TestParentSnapshotIsGone(t *testing.T) {
+	f := newFixture(t)
+	f.write("alice/file", "content")
+	first := f.clean()
+	f.forget(first)
+	second := f.clean()
+	if s := second.Snapshot; s.Run.BytesRead != 7 || s.Parent != [16]byte{} || s.Tree != first.Snapshot.Tree {
+		t.Errorf("%d bytes were read, and the parent is %x", s.Run.BytesRead, s.Parent)
+	}
+}
+
+// A parent that is forgotten while the session begins is not relied on.
+func TestParentSnapshotGoesMeanwhile(t *testing.T) {
+	f := newFixture(t)
+	f.write("alice/file", "content")
+	first := f.clean()
+	forgetful := &forgetfulStore{Store: f.store, forget: func() { f.forget(first) }}
+	result, err := f.try(t.Context(), forgetful, f.options())
+	must(t, err)
+	if !forgetful.done {
+		t.Error("no intent was put")
+	}
+	if s := result.Snapshot; s.Run.BytesRead != 7 || s.Parent != [16]byte{} {
+		t.Errorf("%d bytes were read, and the parent is %x", s.Run.BytesRead, s.Parent)
+	}
+}
+
+// A file that changes within the two seconds before a run may look the same
+// afterwards.
+func TestRecentFilesAreReadAgain(t *testing.T) {
+	f := newFixture(t)
+	f.write("alice/recent", "content")
+	setTime(t, f.write("alice/old time", "x"), 1_000_000_000, 0) // but its ctime is new
+	setTime(t, f.write("alice/future", "x"), time.Now().Unix()+1_000_000, 0)
+	f.clean(settled)
+	if n := f.clean(settled).Snapshot.Run.BytesRead; n != 7+1+1 {
+		t.Errorf("%d bytes were read", n)
+	}
+	if n := f.clean().Snapshot.Run.BytesRead; n != 0 {
+		t.Errorf("%d bytes were read of settled files", n)
+	}
+}
+
+func TestChangedInPlaceWithinTheSecond(t *testing.T) {
+	f := newFixture(t)
+	path := f.write("alice/file", "before")
+	f.clean(settled)
+	file, err := os.OpenFile(path, os.O_WRONLY, 0)
+	must(t, err)
+	_, err = file.WriteString("after!")
+	must(t, err)
+	must(t, file.Close())
+	result := f.clean(settled)
+	dir, _ := f.restore(result)
+	if got := content(t, dir)["alice/file"]; got != "after!" {
+		t.Errorf("%q was saved", got)
+	}
+}
+
+// A change of a flag renames a message; a program that shows it moves it from
+// new to cur. Neither is a reason to read it again.
+func TestRenamedMessagesAreNotRead(t *testing.T) {
+	f := newFixture(t)
+	f.maildir("alice/Maildir", 10)
+	for i := range 5 {
+		f.write("alice/Maildir/new/"+messageName(100+i), mail(fmt.Sprint(i)))
+	}
+	f.write("alice/Maildir/cur/plain", mail("without flags"))
+	f.write("alice/Maildir/cur/changed:2,", mail("will be another"))
+	f.clean()
+	cur := f.root("alice/Maildir/cur/")
+	must(t, os.Rename(cur+"/"+messageName(0)+":2,S", cur+"/"+messageName(0)+":2,RS")) // sorts before
+	must(t, os.Rename(cur+"/"+messageName(1)+":2,S", cur+"/"+messageName(1)+":2,ST")) // sorts behind
+	must(t, os.Rename(cur+"/"+messageName(2)+":2,S", cur+"/"+messageName(2)))
+	must(t, os.Rename(cur+"/plain", cur+"/plain:2,F"))
+	must(t, os.Rename(f.root("alice/Maildir/new/"+messageName(100)), cur+"/"+messageName(100)+":2,"))
+	must(t, os.Rename(f.root("alice/Maildir/new/"+messageName(101)), f.root("alice/Maildir/new/"+messageName(101)+":2,S")))
+	must(t, os.Chmod(cur+"/"+messageName(3)+":2,S", 0o640))
+	if err := unix.Setxattr(cur+"/"+messageName(1)+":2,ST", "user.new", []byte("x"), 0); err != nil {
+		t.Log(err)
+	}
+	must(t, os.Remove(cur+"/changed:2,"))
+	f.write("alice/Maildir/cur/changed:2,S", mail("was another one"))
+	result := f.clean()
+	run := result.Snapshot.Run
+	if run.BytesRead != uint64(len(mail("was another one"))) || run.New+run.Changed != 1 || run.Removed > 1 || run.Unchanged != 16 {
+		t.Errorf("run %+v", run)
+	}
+	if n := result.Snapshot.Tree.Counts.Messages; n != 17 {
+		t.Errorf("%d messages", n)
+	}
+	dir, _ := f.restore(result)
+	same(t, dir, f.roots[0])
+	if n := f.clean().Snapshot.Run.BytesRead; n != 0 {
+		t.Errorf("the next run reads %d bytes", n)
+	}
+}
+
+// In another mailbox the same base name says nothing.
+func TestBaseNamesOfOtherMaildirsSayNothing(t *testing.T) {
+	f := newFixture(t)
+	f.maildir("alice/Maildir", 3)
+	f.maildir("bob/Maildir", 0)
+	f.clean()
+	must(t, os.Rename(f.root("alice/Maildir/cur/"+messageName(0)+":2,S"), f.root("bob/Maildir/cur/"+messageName(0)+":2,S")))
+	must(t, os.Rename(f.root("alice/Maildir/cur/"+messageName(1)+":2,S"), f.root("alice/not mail:2,S")))
+	result := f.clean()
+	if run := result.Snapshot.Run; run.New != 2 || run.Removed != 2 || run.NewMessages != 1 {
+		t.Errorf("run %+v", run)
+	}
+	dir, _ := f.restore(result)
+	same(t, dir, f.roots[0])
+}
+
+// A writer's key cannot read snapshots. It goes by its parent cache.
+func TestWriterKey(t *testing.T) {
+	f := newFixture(t)
+	for _, name := range []string{"a", "b", "c", "d"} {
+		f.write(name+"/file", "content of "+name)
+	}
+	f.useWriterKey()
+	if r := f.open(); r.CanRead() {
+		t.Fatal("the key can read")
+	}
+	first := f.clean()
+	second := f.clean()
+	if s := second.Snapshot; s.Run.BytesRead != 0 || s.Tree != first.Snapshot.Tree || s.Parent != [16]byte(first.Session) {
+		t.Errorf("%d bytes were read, and the parent is %x", s.Run.BytesRead, s.Parent)
+	}
+	for _, name := range []string{"a", "b", "c"} {
+		must(t, os.RemoveAll(f.root(name)))
+	}
+	var shrunk *backup.ShrinkError
+	if _, err := f.try(t.Context(), f.store, f.options()); !asShrink(err, &shrunk) || shrunk.Before != 4 || shrunk.Now != 1 {
+		t.Errorf("the store shrank, and the error is %v", err)
+	}
+	f.forget(second)
+	if s := f.clean(func(o *backup.Options) { o.AllowShrink = true }).Snapshot; s.Run.BytesRead == 0 || s.Parent != [16]byte{} {
+		t.Errorf("the parent is gone: %d bytes were read", s.Run.BytesRead)
+	}
+}
+
+// What a killed run left in the cache goes with the next.
+func TestLeftoversOfTheParentCache(t *testing.T) {
+	f := newFixture(t)
+	f.write("alice/file", "content")
+	f.clean()
+	left := f.parentCache() + "-12345"
+	must(t, os.WriteFile(left, []byte("half"), 0o600))
+	other := filepath.Join(filepath.Dir(left), "0123456789abcdef-1")
+	must(t, os.WriteFile(other, []byte("of another store"), 0o600))
+	f.clean()
+	if _, err := os.Stat(left); err == nil {
+		t.Error("it is still there")
+	}
+	if _, err := os.Stat(other); err != nil {
+		t.Error("that of another store is gone, too")
+	}
+}
+
+// A cache that cannot be written is no reason not to back up.
+func TestParentCacheCannotBeWritten(t *testing.T) {
+	f := newFixture(t)
+	f.write("alice/file", "content")
+	r := f.open()
+	dir := r.CachePath(f.cache, "parent")
+	must(t, os.WriteFile(dir, []byte("a file where the folder was to be"), 0o600))
+	result := f.clean()
+	if got, _ := f.restore(result); content(t, got)["alice/file"] != "content" {
+		t.Error("the file was not saved")
+	}
+	if result := f.clean(); result.Snapshot.Run.BytesRead != 7 || !strings.HasPrefix(result.Snapshot.Program, "restante") {
+		t.Error("the second run knows something")
+	}
+}
+
+func TestUnfitDescriptionIsRefusedAtOnce(t *testing.T) {
+	f := newFixture(t)
+	f.write("alice/file", "content")
+	o := f.options()
+	o.Tags = []string{"caf\xe9"}
+	backup.SetHook(&o, func(op, path string) { t.Errorf("%s %q", op, path) })
+	if _, err := f.try(t.Context(), f.store, o); err == nil || !strings.Contains(err.Error(), "UTF-8") {
+		t.Errorf("error %v", err)
+	}
+}
+
+func TestTwoAtOnce(t *testing.T) {
+	f := newFixture(t)
+	f.write("alice/file", "content")
+	o := f.options()
+	other := f.options()
+	backup.SetHook(&o, func(op, path string) {
+		if op != "reading" {
+			return
+		}
+		_, err := f.try(t.Context(), f.store, other)
+		if _, locked := err.(*repo.LockedError); !locked {
+			t.Errorf("the second gets %v", err)
+		}
+	})
+	_, err := f.try(t.Context(), f.store, o)
+	must(t, err)
+}
