@@ -17,15 +17,19 @@
 // mtime after the start of this run was set by hand, and the ctime stands for it.
 //
 // A message of a Maildir never changes, but its name does with its flags. Its
-// content is not read when its Maildir had a message of the same base name,
-// size, settled mtime and inode.
+// content is not read when its Maildir had a message of another name and the
+// same base name, size, settled mtime and inode. By the same name another ctime
+// is a reason to read it.
 //
 // # A store in use
 //
 // See mailstore.Listing for how a Maildir is listed. A message that is not
 // where it was listed is looked for under its base name and recorded as it was
 // listed, so that a snapshot shows the flags of the moment of the listing. If
-// it is nowhere, it was expunged, which is counted and no error. Control files,
+// it is nowhere, it was expunged, which is counted and no error. Folders are
+// opened when they are listed, so that one that is renamed is saved as it was
+// listed; where there are too many for that, a folder that is gone while
+// another has come is an unsaved one. Control files,
 // which say what is known of the messages, are read after the messages of their
 // Maildir. A file that changes while it is read is read again, up to three
 // times.
@@ -40,7 +44,6 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
-	"fmt"
 	"log"
 	"sync"
 	"sync/atomic"
@@ -123,13 +126,6 @@ type Result struct {
 	Unsaved   []Notice // the first of them; Snapshot.Tree.Counts.Unsaved has the number
 }
 
-// A ShrinkError says that a store lost most of its mailboxes.
-type ShrinkError struct{ Before, Now int }
-
-func (e *ShrinkError) Error() string {
-	return fmt.Sprintf("the store had %d mailboxes and now has %d", e.Before, e.Now)
-}
-
 // A run is one backup on its way.
 type run struct {
 	repo     *repo.Repository
@@ -165,15 +161,16 @@ func Run(ctx context.Context, r *repo.Repository, opts Options) (*Result, error)
 	if err != nil {
 		return nil, err
 	}
-	if now := len(opts.Store.Mailboxes); shrunk(last, now) && !opts.AllowShrink {
-		return nil, &ShrinkError{last, now}
+	shrink := run.checkShrink(last)
+	if shrink != nil && !opts.AllowShrink {
+		return nil, shrink
 	}
 	intent := repo.Intent{Operation: "backup", Store: opts.Name, Host: opts.Host, User: opts.User, Parent: run.parent.id()}
 	run.session, err = r.Begin(ctx, repo.SessionOptions{Intent: intent, Compression: opts.Compression, MinFree: opts.MinFree})
 	if err != nil {
 		return nil, err
 	}
-	result, err := run.record(ctx, last)
+	result, err := run.record(ctx, shrink != nil)
 	if err == nil {
 		return result, nil
 	}
@@ -196,14 +193,16 @@ func newRun(ctx context.Context, r *repo.Repository, opts Options) *run {
 	return run
 }
 
-// shrunk reports whether of a store's mailboxes more than half are gone.
-func shrunk(before, now int) bool { return before > 0 && 2*now < before }
-
-// record walks, reads, records and commits. last is the number of mailboxes
-// in the snapshot before.
-func (run *run) record(ctx context.Context, last int) (*Result, error) {
+// record walks, reads, records and commits. shrunk says that the store lost
+// most of its mailboxes.
+func (run *run) record(ctx context.Context, shrunk bool) (*Result, error) {
 	if err := run.confirmParent(ctx); err != nil {
 		return nil, err
+	}
+	if run.parent != nil && run.session.Damaged() {
+		// What the parent refers to may be lost: everything is read, and what
+		// is missing is stored again.
+		run.dropParent()
 	}
 	cache := run.createParent()
 	defer cache.discard()
@@ -214,7 +213,7 @@ func (run *run) record(ctx context.Context, last int) (*Result, error) {
 	if err := run.pipeline(ctx, rec); err != nil {
 		return nil, err
 	}
-	result, err := rec.finish(last)
+	result, err := rec.finish(shrunk)
 	if err != nil {
 		return nil, err
 	}

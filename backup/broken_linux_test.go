@@ -48,12 +48,13 @@ func (d *tidy) check(when string) {
 	}
 }
 
-// mixedStore fills a store with some of everything that is read in its own way.
-func mixedStore(f *fixture) {
-	f.maildir("alice/Maildir", 300)
-	f.maildir("alice/Maildir/.Sent", 20)
-	f.maildir("bob/Maildir", 40)
-	for i := range 150 {
+// mixedStore fills a store with some of everything that is read in its own
+// way; of messages it has 500 times scale.
+func mixedStore(f *fixture, scale float64) {
+	f.maildir("alice/Maildir", int(300*scale))
+	f.maildir("alice/Maildir/.Sent", int(20*scale))
+	f.maildir("bob/Maildir", int(40*scale))
+	for i := range int(150 * scale) {
 		f.write("bob/Maildir/new/"+messageName(1000+i), mail(fmt.Sprint(i)))
 	}
 	for _, dir := range []string{"alice/Maildir/", "alice/Maildir/.Sent/", "bob/Maildir/"} {
@@ -61,19 +62,19 @@ func mixedStore(f *fixture) {
 		f.write(dir+"courierimapuiddb", "control too "+dir)
 	}
 	f.write("mail/carol", mbox(30))
-	f.write("alice/large", string(noise(7, 3<<20)))
-	f.write("dave/mail/attached", mail("large")+string(noise(8, 2<<20)))
+	f.write("alice/large", string(noise(7, 1<<20+int(scale*2e6))))
+	f.write("dave/mail/attached", mail("large")+string(noise(8, 1<<20+int(scale*1e6))))
 }
 
 // TestCancel interrupts a run at each of its events, or some of them.
 func TestCancel(t *testing.T) {
 	reference := newFixture(t)
-	mixedStore(reference)
-	events := 0
+	mixedStore(reference, 1)
+	var all atomic.Int64
 	want := reference.clean(func(o *backup.Options) {
-		o.Jobs = 1
-		backup.SetHook(o, func(string, string) { events++ })
+		backup.SetHook(o, func(string, string) { all.Add(1) })
 	})
+	events := int(all.Load())
 	wantPieces := reference.pieces()
 	rng, tries := rand.New(rand.NewPCG(9, 9)), 25
 	if testing.Short() {
@@ -147,7 +148,7 @@ func TestInterruptedRunIsTakenUp(t *testing.T) {
 // TestStorageFails lets each call to the storage fail, with and without effect.
 func TestStorageFails(t *testing.T) {
 	reference := newFixture(t)
-	mixedStore(reference)
+	mixedStore(reference, 0.1)
 	want := reference.clean()
 	for _, ops := range []faulty.Op{faulty.Changes, faulty.Stage | faulty.Write, faulty.Get | faulty.List} {
 		for _, dead := range []bool{true, false} {
@@ -279,7 +280,7 @@ func (f *fixture) objects() map[string]int64 {
 // nor in the cache, and its figures to be those of the run that follows.
 func TestDryRun(t *testing.T) {
 	f := newFixture(t)
-	mixedStore(f)
+	mixedStore(f, 0.1)
 	dry := func() *backup.Result {
 		t.Helper()
 		o := f.options()
@@ -330,7 +331,7 @@ func listing(t *testing.T, dir string) []string {
 
 func TestNoSpace(t *testing.T) {
 	f := newFixture(t)
-	mixedStore(f)
+	mixedStore(f, 0.1)
 	tidy := newTidy(t)
 	_, err := f.try(t.Context(), fullStore{f.store}, f.options())
 	if !errors.Is(err, storage.ErrNoSpace) {

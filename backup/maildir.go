@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"restante/mailstore"
 	"restante/snapshot"
@@ -12,10 +13,11 @@ import (
 
 // A maildir is one Maildir while its messages are being read.
 type maildir struct {
-	dir   *folder
-	errs  map[string]error // by folder: why it could not be listed
-	old   map[string]known // the parent's messages in "new", by base name; of the walk
-	latch latch            // keeps the control files until the messages are read
+	dir    *folder
+	beside *siblings        // what else is in dir
+	errs   map[string]error // by folder: why it could not be listed
+	old    map[string]known // the parent's messages in "new", by base name; of the walk
+	latch  latch            // keeps the control files until the messages are read
 
 	mu    sync.Mutex                       // held while the Maildir is listed again
 	later map[string]mailstore.MessageName // by base name, as of the last time; under mu
@@ -23,27 +25,75 @@ type maildir struct {
 
 // A lister lists a Maildir through its handle and keeps the errors apart.
 type lister struct {
-	*folder
-	errs map[string]error
+	dir    *folder
+	beside *siblings // of the walk, or nil
+	errs   map[string]error
 }
 
 func (l lister) Names(dir string, fn func(string)) error {
-	err := l.folder.Names(dir, fn)
+	err := l.names(dir, fn)
 	if delete(l.errs, dir); err != nil && !vanished(err) {
 		l.errs[dir] = err
 	}
 	return err
 }
 
+func (l lister) names(dir string, fn func(string)) error {
+	held := l.beside.folder(dir)
+	if held == nil {
+		return l.dir.Names(dir, fn)
+	}
+	again, err := held.sub(".")
+	if err != nil {
+		return err
+	}
+	defer again.release()
+	return again.eachName(fn)
+}
+
+// ModTime implements [mailstore.MaildirReader].
+func (l lister) ModTime(dir string) (time.Time, error) {
+	if held := l.beside.folder(dir); held != nil {
+		st, err := held.lstat("")
+		return st.mtime.Go(), err
+	}
+	return l.dir.ModTime(dir)
+}
+
 // list lists the messages safely; see mailstore.Listing. What cannot be listed
 // is in errs. Its error is that of ctx.
-func (m *maildir) list(ctx context.Context) (messages []mailstore.MessageName, errs map[string]error, err error) {
-	l := lister{m.dir, map[string]error{}}
+func (m *maildir) list(ctx context.Context, beside *siblings) (messages []mailstore.MessageName, errs map[string]error, err error) {
+	l := lister{m.dir, beside, map[string]error{}}
 	listing := mailstore.NewListing(l)
 	if err := listing.Settle(ctx); err != nil && ctx.Err() != nil {
 		return nil, nil, ctx.Err()
 	}
-	return listing.Messages(), l.errs, nil
+	messages = slices.DeleteFunc(listing.Messages(), func(msg mailstore.MessageName) bool {
+		latest, _ := listing.Find(mailstore.BaseName(msg.Name))
+		return latest != msg && !m.distinct(latest, msg)
+	})
+	return messages, l.errs, nil
+}
+
+// distinct reports whether two names with the same base name are two messages.
+// One that is renamed to and fro may be listed under both its names each time.
+func (m *maildir) distinct(a, b mailstore.MessageName) bool {
+	const looks = 10
+	files := map[fileID]bool{}
+	for range looks {
+		x, errX := m.dir.lstat(join(a.Dir, a.Name))
+		y, errY := m.dir.lstat(join(b.Dir, b.Name))
+		if errX == nil {
+			files[x.file()] = true
+		}
+		if errY == nil {
+			files[y.file()] = true
+		}
+		if len(files) > 1 || files[fileID{}] || errX == nil && errY == nil && x.links > 1 {
+			return true // two files, or nobody knows, or two names of one file
+		}
+	}
+	return false
 }
 
 // find returns where the message with this base name is now; ok is false when
@@ -58,7 +108,7 @@ func (m *maildir) find(ctx context.Context, base string, tried mailstore.Message
 			return at, ok, nil
 		}
 	}
-	messages, errs, err := m.list(ctx)
+	messages, errs, err := m.list(ctx, nil)
 	if err != nil {
 		return at, false, err
 	}
@@ -79,7 +129,7 @@ func (m *maildir) find(ctx context.Context, base string, tried mailstore.Message
 // saved; the order in which they are recorded is that of the keys all the same.
 func (w *walker) walkMaildir(ctx context.Context, s spot, names []string) (err error) {
 	m := &maildir{dir: s.dir}
-	listed, errs, err := m.list(ctx)
+	listed, errs, err := m.list(ctx, s.beside)
 	if err != nil {
 		return err
 	}
@@ -127,7 +177,7 @@ func (w *walker) walkMaildir(ctx context.Context, s spot, names []string) (err e
 // walkBeside records what lies beside "cur" and "new".
 func (w *walker) walkBeside(ctx context.Context, s spot, m *maildir, name string) error {
 	role, mailbox := s.info.File(name)
-	st, err := s.dir.lstat(name)
+	st, err := s.lstat(name)
 	if role != mailstore.Control || st.kind != snapshot.File || w.run.opts.Exclude.Match(join(s.path, name)) {
 		return w.walkName(ctx, s, name)
 	}
@@ -153,7 +203,7 @@ func (w *walker) walkBeside(ctx context.Context, s spot, m *maildir, name string
 // walkMessages records "cur" or "new". early are the batches of "new", if they
 // have been handed to the workers before.
 func (w *walker) walkMessages(ctx context.Context, s spot, m *maildir, name string, messages []string, early []*batch) error {
-	st, err := s.dir.lstat(name)
+	st, err := s.lstat(name)
 	path := join(s.path, name)
 	if err != nil || st.kind != snapshot.Dir || w.run.opts.Exclude.Match(path) {
 		if st.kind == snapshot.Symlink && !w.run.opts.Exclude.Match(path) {
@@ -209,7 +259,7 @@ func (w *walker) readEarly(ctx context.Context, s spot, m *maildir, messages, na
 	if len(messages) > w.run.limits.early || !slices.Contains(names, "cur") || !slices.Contains(names, "new") {
 		return nil, nil
 	}
-	sub, err := s.dir.sub("new")
+	sub, err := s.sub("new")
 	if err != nil {
 		return nil, nil // walkMessages meets the same error and records it
 	}

@@ -26,6 +26,7 @@ type item struct {
 	passing bool // an unfinished delivery: it comes and goes
 
 	old     snapshot.Kind  // what the parent has for it, or zero
+	before  []byte         // the parent's entry, encoded
 	same    bool           // its content was not read: it is the parent's
 	reading bool           // a worker is to read it
 	entry   snapshot.Entry // what is recorded

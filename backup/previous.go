@@ -4,29 +4,38 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"path/filepath"
+	"slices"
 
 	"restante/blob"
+	"restante/mailstore"
 	"restante/repo"
 	"restante/snapshot"
 )
 
-// lastSnapshot returns how many mailboxes the newest snapshot of this store
-// has, 0 if there is none. It drops the parent cache when the snapshot that it
-// describes is gone: what the cache refers to may go with it. A key that cannot
-// read snapshots goes by the parent cache alone.
-func (run *run) lastSnapshot(ctx context.Context) (mailboxes int, err error) {
+// A previous is what is known of the newest snapshot of this store.
+type previous struct {
+	mailboxes int
+	byRoot    []int // of Store.Roots; nil if it had other roots, or only one
+	leftOut   int   // snapshots that could not be read; the newest may be among them
+}
+
+// lastSnapshot tells of the newest snapshot of this store. It drops the parent
+// cache when the snapshot that it describes is gone: what the cache refers to
+// may go with it. A key that cannot read snapshots goes by the parent cache alone.
+func (run *run) lastSnapshot(ctx context.Context) (last previous, err error) {
 	objects, err := run.repo.Snapshots(ctx, run.opts.Warn)
 	if errors.Is(err, repo.ErrCannotRead) {
 		if run.parent != nil {
-			mailboxes = int(run.parent.mailboxes)
+			last.mailboxes = int(run.parent.mailboxes)
 		}
-		return mailboxes, nil
+		return last, nil
 	}
 	if err != nil {
-		return 0, err
+		return last, err
 	}
-	var newest snapshot.Time
+	var newest *snapshot.Snapshot
 	listed := false
 	for _, o := range objects {
 		listed = listed || [16]byte(o.ID) == run.parent.id()
@@ -34,14 +43,93 @@ func (run *run) lastSnapshot(ctx context.Context) (mailboxes int, err error) {
 		if err != nil || s.Store != run.opts.Name || s.Host != run.opts.Host {
 			continue
 		}
-		if t := s.Started; t.Sec > newest.Sec || t.Sec == newest.Sec && t.Nsec >= newest.Nsec {
-			newest, mailboxes = t, int(s.Mailboxes.Counts.Entries)
+		if newest == nil || !s.Started.Go().Before(newest.Started.Go()) {
+			newest = s
 		}
 	}
 	if !listed {
 		run.dropParent()
 	}
-	return mailboxes, nil
+	if newest == nil {
+		last.leftOut = run.repo.LeftOut()
+		return last, nil
+	}
+	last.mailboxes = int(newest.Mailboxes.Counts.Entries)
+	last.byRoot, err = run.countByRoot(ctx, newest)
+	return last, err
+}
+
+// countByRoot counts the mailboxes that a snapshot has in each of the roots.
+func (run *run) countByRoot(ctx context.Context, s *snapshot.Snapshot) ([]int, error) {
+	paths := run.opts.Store.Roots
+	if len(paths) < 2 || !slices.Equal(paths, s.Roots) {
+		return nil, nil
+	}
+	roots, err := rootsOf(paths)
+	if err != nil {
+		return nil, err
+	}
+	counts := make([]int, len(paths))
+	for m, err := range snapshot.OpenMailboxes(run.repo, s.Mailboxes).All(ctx) {
+		if err != nil {
+			run.warnf("the mailboxes of the last snapshot cannot be counted: %v", err)
+			return nil, nil
+		}
+		for _, root := range roots {
+			in := snapshot.Subtree(root.key)
+			if slices.ContainsFunc(m.Ranges, func(r snapshot.Range) bool { return in.Contains(r.From) }) {
+				counts[root.index]++
+			}
+		}
+	}
+	return counts, nil
+}
+
+// A ShrinkError says that a store lost most of its mailboxes, as one does
+// whose disk is not mounted.
+type ShrinkError struct {
+	Root        string // the path that lost them; "" for the store as a whole
+	Before, Now int    // mailboxes
+	Unreadable  int    // snapshots that could not be read; then Before is not known
+}
+
+func (e *ShrinkError) Error() string {
+	what := "the store"
+	if e.Root != "" {
+		what = e.Root
+	}
+	if e.Unreadable > 0 {
+		return fmt.Sprintf("%s has no mailbox, and what it had before cannot be known: %d snapshots cannot be read", what, e.Unreadable)
+	}
+	if e.Before == 1 {
+		return fmt.Sprintf("%s had 1 mailbox and now has %d", what, e.Now)
+	}
+	return fmt.Sprintf("%s had %d mailboxes and now has %d", what, e.Before, e.Now)
+}
+
+// checkShrink returns a ShrinkError if the store, or one of its roots, has
+// fewer than half of the mailboxes that it had.
+func (run *run) checkShrink(last previous) error {
+	store := run.opts.Store
+	now := len(store.Mailboxes)
+	if now == 0 && last.leftOut > 0 {
+		return &ShrinkError{Unreadable: last.leftOut}
+	}
+	if last.mailboxes > 0 && 2*now < last.mailboxes {
+		return &ShrinkError{Before: last.mailboxes, Now: now}
+	}
+	for i, before := range last.byRoot {
+		now := 0
+		for _, m := range store.Mailboxes {
+			if slices.ContainsFunc(m.Places, func(p mailstore.Place) bool { return p.Root == i }) {
+				now++
+			}
+		}
+		if before > 0 && 2*now < before {
+			return &ShrinkError{Root: store.Roots[i], Before: before, Now: now}
+		}
+	}
+	return nil
 }
 
 // confirmParent drops the parent cache unless its snapshot is still there. It

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"restante/blob"
+	"restante/mailstore"
 	"restante/repo"
 	"restante/snapshot"
 )
@@ -22,9 +23,16 @@ type recorder struct {
 	cache  *parentWriter
 	hasher *blob.Hasher
 	links  map[fileID]linkGroup
-	entry  []byte // encoded
-	kept   uint64 // files of the parent that are still there, perhaps by another name
+	entry  []byte     // encoded
+	boxes  []boxCount // by mailbox
+	kept   uint64     // files of the parent that are still there, perhaps by another name
 	result Result
+}
+
+// A boxCount says what was recorded of a mailbox.
+type boxCount struct {
+	messages uint64
+	unsaved  bool
 }
 
 // A linkGroup is a file with several names of which some are still to come.
@@ -40,7 +48,7 @@ func newRecorder(run *run, cache *parentWriter) (*recorder, error) {
 	}
 	key := run.repo.PieceKey()
 	rec := &recorder{run: run, pages: pages, tree: snapshot.NewBuilder(pages, key), cache: cache,
-		hasher: blob.NewHasher(key), links: map[fileID]linkGroup{}}
+		hasher: blob.NewHasher(key), links: map[fileID]linkGroup{}, boxes: make([]boxCount, len(run.opts.Store.Mailboxes))}
 	rec.result.Snapshot = run.describe()
 	rec.result.Session = Session(run.session.ID())
 	return rec, nil
@@ -121,9 +129,15 @@ func (rec *recorder) tell(it *item) {
 	rec.run.notice(n)
 }
 
-// count adds a file to the figures.
+// count adds a file to the figures. One that had to be read, and is as it was,
+// is unchanged.
 func (rec *recorder) count(it *item) {
 	figures := &rec.result.Snapshot.Run
+	if it.mailbox != mailstore.Nobody && it.mailbox < len(rec.boxes) {
+		b := &rec.boxes[it.mailbox]
+		b.messages += it.entry.Messages
+		b.unsaved = b.unsaved || it.entry.Kind == snapshot.Unsaved
+	}
 	if it.old == snapshot.File {
 		rec.kept++
 	}
@@ -131,9 +145,11 @@ func (rec *recorder) count(it *item) {
 		return
 	}
 	switch {
-	case it.same:
+	case it.same || len(it.before) > 0 && string(it.before) == string(rec.entry):
 		figures.Unchanged++
-		rec.run.progress.Skipped.Add(1)
+		if it.same {
+			rec.run.progress.Skipped.Add(1)
+		}
 	case it.old == snapshot.File:
 		figures.Changed++
 	default:
@@ -142,6 +158,20 @@ func (rec *recorder) count(it *item) {
 	}
 	rec.run.progress.Files.Add(1)
 	rec.run.progress.Size.Add(it.entry.Size)
+}
+
+// example returns the name of a mailbox that can be restored whole, and if
+// there is none, of one that has mail.
+func (rec *recorder) example(boxes []mailstore.Mailbox) (name string) {
+	for i, b := range rec.boxes {
+		if b.messages > 0 && !b.unsaved {
+			return boxes[i].Name
+		}
+		if b.messages > 0 && name == "" {
+			name = boxes[i].Name
+		}
+	}
+	return name
 }
 
 // link names the group of a file with several names by its first path. A
@@ -164,8 +194,7 @@ func (rec *recorder) link(it *item) {
 }
 
 // finish ends the tree, writes the map of mailboxes and commits the snapshot.
-// last is the number of mailboxes in the snapshot before.
-func (rec *recorder) finish(last int) (*Result, error) {
+func (rec *recorder) finish(shrunk bool) (*Result, error) {
 	ctx, run := rec.run.keep, rec.run
 	s := &rec.result.Snapshot
 	var err error
@@ -180,15 +209,13 @@ func (rec *recorder) finish(last int) (*Result, error) {
 		return nil, err
 	}
 	s.Incomplete = s.Tree.Counts.Unsaved > 0
-	s.Shrunk = shrunk(last, len(boxes))
+	s.Shrunk = shrunk
 	s.Run.BytesRead = run.progress.Bytes.Load()
 	if run.parent != nil && run.parent.files > rec.kept {
 		s.Run.Removed = run.parent.files - rec.kept
 	}
 	rec.result.Mailboxes = len(boxes)
-	if len(boxes) > 0 {
-		rec.result.Example = boxes[0].Name
-	}
+	rec.result.Example = rec.example(boxes)
 	err = run.session.Commit(ctx, func(stored int64) ([]byte, error) {
 		run.progress.Stored.Store(stored)
 		s.Run.BytesStored = uint64(stored)

@@ -313,7 +313,9 @@ func TestRenamedMessagesAreNotRead(t *testing.T) {
 	f.write("alice/Maildir/cur/changed:2,S", mail("was another one"))
 	result := f.clean()
 	run := result.Snapshot.Run
-	if run.BytesRead != uint64(len(mail("was another one"))) || run.New+run.Changed != 1 || run.Removed > 1 || run.Unchanged != 16 {
+	// What has the same name and another ctime is read: its content may be another.
+	read := len(mail("was another one")) + len(content(t, f.roots[0])["alice/Maildir/cur/"+messageName(3)+":2,S"])
+	if run.BytesRead != uint64(read) || run.New+run.Changed != 2 || run.Removed > 1 || run.Unchanged != 15 {
 		t.Errorf("run %+v", run)
 	}
 	if n := result.Snapshot.Tree.Counts.Messages; n != 17 {

@@ -40,6 +40,8 @@ type spot struct {
 	path string // below its root
 	key  snapshot.Key
 	info mailstore.DirInfo
+
+	beside *siblings // what else is in dir; nil where that does not matter
 }
 
 func (run *run) walk(ctx context.Context, work, ordered chan<- *batch) error {
@@ -92,7 +94,10 @@ func (w *walker) walkFile(ctx context.Context, d *folder, root rootAt) error {
 // walkFolder records an open folder and what lies in it.
 func (w *walker) walkFolder(ctx context.Context, s spot, st stat) error {
 	s.info = w.run.opts.Store.Dir(w.root, s.path)
-	names, err := s.dir.names()
+	var err error
+	s.beside, err = list(s.dir)
+	defer s.beside.release()
+	names := s.beside.names
 	if len(s.key) > maxFolderKey {
 		names, err = nil, errDeep
 	}
@@ -129,9 +134,12 @@ func (w *walker) walkName(ctx context.Context, s spot, name string) error {
 	if w.run.opts.Exclude.Match(path) {
 		return nil
 	}
-	st, err := s.dir.lstat(name)
+	st, err := s.lstat(name)
 	if err == nil && st.kind == snapshot.Dir {
 		return w.walkSub(ctx, s, name, st)
+	}
+	if vanished(err) {
+		err = cmp.Or(s.missing(), err)
 	}
 	it := item{key: child(s.key, name), name: name, st: st, passing: s.info.Role == mailstore.MaildirTmp}
 	it.role, it.mailbox = s.info.File(name)
@@ -143,7 +151,7 @@ func (w *walker) walkName(ctx context.Context, s spot, name string) error {
 func (w *walker) walkSub(ctx context.Context, s spot, name string, st stat) error {
 	path := join(s.path, name)
 	if w.run.own[st.file()] {
-		w.run.notice(Notice{Path: path, Text: "it is this program's own cache: it is left out"})
+		w.run.notice(Notice{Path: path, Text: "it is this program's own cache or repository: it is left out"})
 		return nil
 	}
 	sub, st, err := w.openSub(ctx, s, name, st)
@@ -157,7 +165,10 @@ func (w *walker) walkSub(ctx context.Context, s spot, name string, st stat) erro
 // openSub opens a folder in a folder. If it cannot, it records that and
 // returns nil.
 func (w *walker) openSub(ctx context.Context, s spot, name string, st stat) (*folder, stat, error) {
-	sub, err := s.dir.sub(name)
+	sub, err := s.sub(name)
+	if vanished(err) {
+		err = cmp.Or(s.missing(), err)
+	}
 	if err == nil {
 		opened, statErr := sub.lstat("")
 		if statErr == nil {
@@ -205,16 +216,18 @@ func (w *walker) compare(it *item, old known) {
 	if err != nil {
 		return
 	}
-	it.old = e.Kind
+	it.old, it.before = e.Kind, old.entry
 	settled := w.run.parent.started - int64(w.run.limits.settle/time.Second)
 	mtimeSettled := it.st.mtime.Sec < settled || it.st.mtime.Sec > w.run.started.Unix()
 	if e.Kind != snapshot.File || it.st.kind != e.Kind || e.Size != it.st.size || e.Mtime != it.st.mtime ||
 		old.id.inode != it.st.id.inode || old.role != it.role || !mtimeSettled {
 		return
 	}
-	if old.key == it.key && old.id.ctime == it.st.id.ctime && it.st.id.ctime.Sec < settled {
-		it.entry, it.same, it.reading = e, true, false
-		return
+	if old.key == it.key {
+		if old.id.ctime == it.st.id.ctime && it.st.id.ctime.Sec < settled {
+			it.entry, it.same, it.reading = e, true, false
+		}
+		return // by the same name, another ctime may be another content
 	}
 	if it.isMessage() {
 		it.entry.Recipe, it.entry.Messages, it.same = e.Recipe, e.Messages, true
