@@ -43,11 +43,12 @@ type Index struct {
 
 	// syncing admits one change of the view at a time and guards the fields below.
 	syncing  sync.Mutex
-	again    func() error // repeats the last Sync
-	restored bool         // the file synced has been read
-	seen     blob.ID      // its hash as it was last read or published
-	untidy   bool         // there may be generations that nobody needs
-	memory   bool         // the cache cannot be written: all that is new stays in memory
+	again    func() error     // repeats the last Sync
+	restored bool             // the file synced has been read
+	seen     blob.ID          // its hash as it was last read or published
+	untidy   bool             // there may be generations that nobody needs
+	memory   bool             // the cache cannot be written: all that is new stays in memory
+	avoided  map[blob.ID]bool // packs; see Avoid
 
 	mu   sync.Mutex // guards view, and refs of all generations
 	view *view
@@ -59,6 +60,10 @@ type view struct {
 	alive []bool      // by pack number
 	live  uint64      // pieces in packs that are alive
 	gen   *generation // nil if there is none
+
+	// first is asked before this one: it takes the packs to avoid for dead. It
+	// is nil if there are none, and shares the reference to gen.
+	first *view
 }
 
 func newView(s *state, gen *generation) *view {
@@ -129,13 +134,47 @@ func (x *Index) drop(gen *generation) {
 	}
 }
 
-// install makes v, with the caller's reference to its generation, the present view.
+// install makes v, with the caller's reference to its generation, the present
+// view. The caller holds syncing.
 func (x *Index) install(v *view) {
+	v.first = v.without(x.avoided)
 	x.mu.Lock()
 	old := x.view
 	x.view = v
 	x.mu.Unlock()
 	x.release(old) // the reference that the index itself held
+}
+
+// Avoid makes look-ups return a place in one of packs only where there is no
+// other: the storage has lost them. It takes the place of the last call.
+func (x *Index) Avoid(packs []blob.ID) {
+	x.syncing.Lock()
+	defer x.syncing.Unlock()
+	x.avoided = make(map[blob.ID]bool, len(packs))
+	for _, id := range packs {
+		x.avoided[id] = true
+	}
+	v := x.acquire() // the reference becomes the new view's
+	x.install(newView(v.state, v.gen))
+}
+
+// without returns the view in which packs are dead, nil if they are no
+// different in v.
+func (v *view) without(packs map[blob.ID]bool) *view {
+	if len(packs) == 0 {
+		return nil
+	}
+	w := &view{state: v.state, alive: slices.Clone(v.alive), live: v.live, gen: v.gen}
+	for n := range w.alive {
+		if w.alive[n] && packs[v.packs[n].ID] {
+			w.alive[n] = false
+			w.live -= uint64(v.packs[n].pieces)
+		}
+	}
+	if w.live == v.live {
+		return nil
+	}
+	return w
 }
 
 // Empty reports whether the index knows no piece at all.
@@ -180,6 +219,11 @@ func (x *Index) Lookup(id blob.ID) (blob.Place, bool, error) {
 }
 
 func (v *view) lookup(id blob.ID) (blob.Place, bool, error) {
+	if v.first != nil {
+		if p, ok, err := v.first.lookup(id); ok || err != nil {
+			return p, ok, err
+		}
+	}
 	if v.live == 0 {
 		return blob.Place{}, false, nil
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -457,4 +458,50 @@ func TestConcurrentUse(t *testing.T) {
 	wg.Wait()
 	m.check(t, x)
 	x.Close()
+}
+
+// What is avoided is only returned where there is nothing else, be the other
+// place older or newer, in Badger or not.
+func TestAvoid(t *testing.T) {
+	for _, scan := range []bool{false, true} {
+		m := newModel(17)
+		x := open(t, t.TempDir())
+		x.SetLimits(5000, 1<<18, 1<<16)
+		x.SetScan(scan)
+		m.add(3, 0, 3000)
+		m.sync(t, x)
+		m.add(3, 1, 2000)
+		m.sync(t, x)
+		packs, places := x.Packs(), m.places()
+		var avoid []blob.ID
+		for _, p := range packs[:3] {
+			avoid = append(avoid, p.ID)
+		}
+		for range 2 {
+			x.Avoid(avoid)
+			ids := slices.SortedFunc(maps.Keys(places), func(a, b blob.ID) int { return bytes.Compare(a[:], b[:]) })
+			err := x.LookupSorted(t.Context(), ids, func(i int, p blob.Place, ok bool) error {
+				single, known, err := x.Lookup(ids[i])
+				wantAvoided(t, places[ids[i]], p, ok, avoid)
+				wantAvoided(t, places[ids[i]], single, known, avoid)
+				return err
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(x.Packs()) != len(packs) {
+				t.Error("packs to avoid are not listed")
+			}
+			avoid = avoid[:0]
+		}
+		m.check(t, x)
+	}
+}
+
+func wantAvoided(t *testing.T, all []blob.Place, p blob.Place, ok bool, avoid []blob.ID) {
+	t.Helper()
+	other := slices.ContainsFunc(all, func(p blob.Place) bool { return !slices.Contains(avoid, p.Pack) })
+	if !ok || !slices.Contains(all, p) || other && slices.Contains(avoid, p.Pack) {
+		t.Fatalf("%v, %t among %v", p, ok, all)
+	}
 }

@@ -62,15 +62,19 @@ func (v *view) lookupSorted(ctx context.Context, ids []blob.ID, done *int, scan 
 		if err := c.seek(ids[*done]); err != nil {
 			return err
 		}
+		best := v
+		if v.first != nil {
+			best = v.first
+		}
 		var spots []spot
 		lookup = func(id blob.ID) (blob.Place, bool, error) {
-			if p, ok := v.lookupRecent(id); ok {
+			if p, ok := best.lookupRecent(id); ok {
 				return p, true, nil
 			}
 			err := c.find(id, &spots)
-			p, ok, err := v.choose(spots, err)
-			if err == nil && !ok && len(spots) > 0 {
-				return v.lookupGeneration(id) // an older run may have a place that is alive
+			p, ok, err := best.choose(spots, err)
+			if err == nil && !ok && (len(spots) > 0 || best != v) {
+				return v.lookup(id) // an older run may have a place that is alive
 			}
 			return p, ok, err
 		}

@@ -2,9 +2,7 @@ package repo
 
 import (
 	"context"
-	"fmt"
 	"maps"
-	"path"
 
 	"restante/blob"
 	"restante/index"
@@ -14,11 +12,7 @@ import (
 // before its index object. Those of a session that is still running are named
 // twice then, which harms nothing. A pack whose directory cannot be read is
 // left to check.
-func (s *Session) adopt(ctx context.Context) error {
-	orphans, err := s.r.orphans(ctx)
-	if err != nil {
-		return err
-	}
+func (s *Session) adopt(ctx context.Context, orphans map[blob.ID]int64) error {
 	own := map[blob.ID]*index.Object{}
 	for id, size := range orphans {
 		if err := s.adoptPack(ctx, id, size); ctx.Err() != nil {
@@ -62,23 +56,4 @@ func (s *Session) adoptPack(ctx context.Context, id blob.ID, size int64) error {
 	s.done = append(s.done, donePack{kind: obj.Header.Kind, id: id, size: uint32(size), clumps: clumps})
 	s.entries += pieces(clumps)
 	return nil
-}
-
-// orphans returns the packs that no index object names, with their sizes.
-func (r *Repository) orphans(ctx context.Context) (map[blob.ID]int64, error) {
-	found := map[blob.ID]int64{}
-	err := r.store.List(ctx, "packs/", func(name string, size int64) error {
-		id, err := blob.ParseID(path.Base(name))
-		if err == nil && packName(id) == name {
-			found[id] = size
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("listing packs: %w", err)
-	}
-	for _, p := range r.index.Packs() {
-		delete(found, p.ID)
-	}
-	return found, nil
 }

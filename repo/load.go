@@ -35,21 +35,34 @@ func (r *Repository) loadPiece(ctx context.Context, id blob.ID) ([]byte, error) 
 	if err := r.syncIndex(ctx); err != nil {
 		return nil, err
 	}
-	place, ok, err := r.index.Lookup(id)
-	if err != nil {
-		return nil, err
-	}
-	if !ok {
-		return nil, ErrMissingPiece
-	}
-	raw, ok := r.pages.get(place.Clump)
-	if !ok {
-		if raw, err = r.Clump(ctx, place.Clump); err != nil {
+	for {
+		place, ok, err := r.index.Lookup(id)
+		if err != nil {
 			return nil, err
 		}
-		r.pages.put(place.Clump, raw)
+		if !ok {
+			return nil, ErrMissingPiece
+		}
+		raw, err := r.pageClump(ctx, place.Clump)
+		if isLoss(err) && r.lose(place.Pack) {
+			continue // there may be another place
+		}
+		if err != nil {
+			return nil, err
+		}
+		return r.Piece(raw, id, place)
 	}
-	return r.Piece(raw, id, place)
+}
+
+func (r *Repository) pageClump(ctx context.Context, c blob.Clump) ([]byte, error) {
+	if raw, ok := r.pages.get(c); ok {
+		return raw, nil
+	}
+	raw, err := r.Clump(ctx, c)
+	if err == nil {
+		r.pages.put(c, raw)
+	}
+	return raw, err
 }
 
 // Piece cuts the piece named id out of the raw bytes of its clump and checks
@@ -106,7 +119,9 @@ func (r *Repository) clump(ctx context.Context, c blob.Clump) ([]byte, error) {
 }
 
 // Places looks up the pieces named by ids, sorted and without repeats, in one
-// pass. A piece that is not there has a Place with Size 0 and a zero pack.
+// pass. A piece that is not there has a Place with Size 0 and a zero pack. One
+// that has several places has one in a pack that the storage still has, if
+// there is such.
 func (r *Repository) Places(ctx context.Context, ids []blob.ID) ([]blob.Place, error) {
 	if !slices.IsSortedFunc(ids, func(a, b blob.ID) int { return bytes.Compare(a[:], b[:]) }) {
 		return nil, errors.New("looking up pieces: the IDs are not sorted")
@@ -127,19 +142,27 @@ func (r *Repository) Places(ctx context.Context, ids []blob.ID) ([]blob.Place, e
 
 func (r *Repository) places(ctx context.Context, ids []blob.ID) (places []blob.Place, missing bool, err error) {
 	places = make([]blob.Place, len(ids))
-	err = r.index.LookupSorted(ctx, ids, func(i int, p blob.Place, ok bool) error {
-		places[i] = p
-		missing = missing || !ok
-		return nil
-	})
-	return places, missing, err
+	for {
+		missing = false
+		err = r.index.LookupSorted(ctx, ids, func(i int, p blob.Place, ok bool) error {
+			places[i] = p
+			missing = missing || !ok
+			return nil
+		})
+		if err != nil {
+			return nil, false, err
+		}
+		if again, err := r.probe(ctx, places); !again || err != nil {
+			return places, missing, err
+		}
+	}
 }
 
-// Has reports which of the pieces named by ids, sorted, the index names.
+// Has reports whether the index names the piece in a pack that is not known to
+// be lost.
 func (r *Repository) Has(ctx context.Context, id blob.ID) (bool, error) {
 	if err := r.syncIndex(ctx); err != nil {
 		return false, err
 	}
-	_, ok, err := r.index.Lookup(id)
-	return ok, err
+	return r.holds(id)
 }

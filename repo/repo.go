@@ -61,6 +61,9 @@ type Repository struct {
 	pages *lru[blob.Clump, []byte] // raw clumps of pages
 	warn  *log.Logger              // may be nil
 
+	lost lostPacks
+	left leftOut
+
 	configMu sync.Mutex
 	config   config // under configMu; what it refers to is not changed
 

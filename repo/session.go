@@ -63,7 +63,8 @@ type Session struct {
 	wg     sync.WaitGroup // the packs in flight
 	flight chan struct{}  // a token for each
 
-	packSz int // set by Begin
+	packSz  int  // set by Begin
+	damaged bool // set by Begin
 
 	mu      sync.Mutex // guards the following
 	err     error      // of what claimed pieces and did not store them: there will be no snapshot
@@ -108,6 +109,7 @@ func (r *Repository) Begin(ctx context.Context, opts SessionOptions) (*Session, 
 	if err := r.checkLocks(ctx, s.id, s.opts.Intent); err != nil {
 		return nil, err
 	}
+	r.sweep(ctx)
 	// The intent stands before the index is read, so that a pruner that comes
 	// later sees it. A crash from here on leaves the intent; prune ends it.
 	if err := r.putIntent(ctx, s.id, &s.opts.Intent); err != nil {
@@ -118,7 +120,7 @@ func (r *Repository) Begin(ctx context.Context, opts SessionOptions) (*Session, 
 		err = r.reindex(ctx, nil) // once more, if it has been read already
 	}
 	if err == nil {
-		err = s.adopt(ctx)
+		err = s.comparePacks(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.bury(context.WithoutCancel(ctx)))
@@ -141,6 +143,13 @@ func packSize(packs []index.Pack) int {
 // ID returns the session's ID, which is also the snapshot's.
 func (s *Session) ID() seal.Session { return s.id }
 
+// Damaged reports whether packs are missing that the index names, or have
+// another length than it says. What earlier snapshots refer to may be gone
+// then: Save stores again what it is given of that, but what is not read, and
+// saved, because it has not changed is not made good. [Repository.Has] tells
+// for a single piece.
+func (s *Session) Damaged() bool { return s.damaged }
+
 // Stored returns how many bytes the session has written to packs and index.
 func (s *Session) Stored() int64 {
 	s.mu.Lock()
@@ -150,7 +159,7 @@ func (s *Session) Stored() int64 {
 
 // claim reports whether the caller is the first to bring the piece.
 func (s *Session) claim(id blob.ID) (bool, error) {
-	if _, known, err := s.r.index.Lookup(id); err != nil || known {
+	if known, err := s.r.holds(id); err != nil || known {
 		return false, err
 	}
 	c := &s.claimed[id[0]%byte(len(s.claimed))]

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log"
 	"slices"
 	"strings"
+	"sync"
 
 	"restante/seal"
 	"restante/storage"
@@ -26,24 +28,63 @@ type SnapshotObject struct {
 	Size    int64  // of the object
 }
 
-// Snapshots returns all snapshots, in the order of their IDs. A damaged one is
-// told to warn and left out; check finds it.
+// leftOut is what Snapshots left out.
+type leftOut struct {
+	mu    sync.Mutex      // guards the following
+	told  map[string]bool // what was warned of
+	count int             // of the last listing
+}
+
+// Snapshots returns all snapshots, in the order of their IDs. One that is
+// damaged, or that this user may not read, is left out, which LeftOut counts;
+// warn is told once in an opening.
 func (r *Repository) Snapshots(ctx context.Context, warn *log.Logger) ([]SnapshotObject, error) {
 	var out []SnapshotObject
+	count := 0
 	err := r.EachSnapshot(ctx, func(o SnapshotObject, err error) error {
-		if err != nil && !errors.As(err, new(*DamageError)) {
+		switch {
+		case err == nil:
+			out = append(out, o)
+			return nil
+		case errors.Is(err, fs.ErrPermission):
+			err = fmt.Errorf("%w; users share a repository through a group: chgrp -R GROUP DIR && chmod -R g+rwX,g+s DIR", err)
+		case !errors.As(err, new(*DamageError)):
 			return err // it may be sound: what is chosen among the others would be wrong
 		}
-		if err != nil {
-			if warn != nil {
-				warn.Printf("leaving out %v", err)
-			}
-			return nil
-		}
-		out = append(out, o)
+		count++
+		r.left.warn(warn, err)
 		return nil
 	})
-	return out, err
+	if err != nil {
+		return nil, err
+	}
+	r.left.mu.Lock()
+	defer r.left.mu.Unlock()
+	r.left.count = count
+	return out, nil
+}
+
+// LeftOut returns how many snapshots the last call of Snapshots left out. When
+// there are such, the newest snapshot, or the only one, may be among them.
+func (r *Repository) LeftOut() int {
+	r.left.mu.Lock()
+	defer r.left.mu.Unlock()
+	return r.left.count
+}
+
+// warn tells a logger, unless it is nil, what it has not been told before.
+func (l *leftOut) warn(to *log.Logger, err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	text := fmt.Sprintf("leaving out %v", err)
+	if to == nil || l.told[text] {
+		return
+	}
+	if l.told == nil {
+		l.told = map[string]bool{}
+	}
+	l.told[text] = true
+	to.Print(text)
 }
 
 // EachSnapshot calls fn for each snapshot, in the order of their IDs, until fn

@@ -88,3 +88,12 @@ type Spacer interface {
 	// errors.ErrUnsupported where that cannot be known.
 	Free(ctx context.Context) (uint64, error)
 }
+
+// A Sweeper is a Store that can tell staged bytes that are being written from
+// those that nobody will ever commit, because their process is gone.
+type Sweeper interface {
+	// Sweep removes the latter and returns how many there were. It never
+	// touches what a live process writes, whosever it is. Where it cannot tell
+	// it removes nothing, which is no error.
+	Sweep(ctx context.Context) (files int, bytes int64, err error)
+}

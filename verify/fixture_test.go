@@ -195,7 +195,7 @@ func (f *fixture) render(report *verify.Report) []string {
 				line = somePieces.ReplaceAllString(line, "some pieces that snapshots need are")
 			}
 			line += fmt.Sprintf(" | %s | %s | %s", strings.Join(snapshots, " "), strings.Join(l.Mailboxes.First, " "), files)
-			if l.Files.Count == 1 {
+			if l.Files.Count == 1 && len(l.Files.First) == 1 {
 				line += " " + l.Files.First[0]
 			}
 		}

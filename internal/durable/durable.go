@@ -6,6 +6,7 @@
 // or another, one gets the name. The wanted system calls are, on Linux,
 //
 //	openat(tmp/RANDOM, O_CREAT|O_EXCL)   fchmod when the folder is shared
+//	flock(tmp/RANDOM, LOCK_EX), fstat    somebody writes it; made anew if a Sweep came between
 //	write …                              straight from the caller's memory
 //	fsync(tmp/RANDOM), close             the bytes are durable
 //	linkat(tmp/RANDOM, a/b/NAME)         the commit: EEXIST when it is taken
@@ -51,7 +52,8 @@ import (
 // that is, a moment before it is durable.
 
 // BUG(crash): A crash leaves an unfinished file in the folder for them, or a second
-// name there of a finished one. Nothing here removes them.
+// name there of a finished one. Dir.Sweep removes them, on Linux and on file
+// systems of one machine; elsewhere they stay.
 
 // BUG(folders): Windows cannot sync a folder, and some network and FUSE file systems
 // refuse to. There a name is as durable as the file system makes it by itself.
@@ -144,6 +146,24 @@ func (d *Dir) Close() error { return d.root.Close() }
 
 // Create begins a file that has no name yet.
 func (d *Dir) Create() (*File, error) {
+	for {
+		file, err := d.create()
+		if err != nil {
+			return nil, err
+		}
+		held, err := hold(file.f)
+		if err == nil && held {
+			return file, nil
+		}
+		if err != nil {
+			file.Discard()
+			return nil, err
+		}
+		file.f.Close() // swept away before it was locked
+	}
+}
+
+func (d *Dir) create() (*File, error) {
 	temp := path.Join(d.temp, rand.Text())
 	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
 	f, err := d.root.OpenFile(temp, flags, d.fileMode)

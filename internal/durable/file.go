@@ -46,7 +46,15 @@ func (f *File) Commit(name string) error {
 		f.Discard()
 		return err
 	}
-	err := f.f.Close() // NFS may report only now that the disk is full
+	lock, err := keep(f.f) // or else a Sweep might come before the name is given
+	if err != nil {
+		f.Discard()
+		return err
+	}
+	if lock != nil {
+		defer lock.Close()
+	}
+	err = f.f.Close() // NFS may report only now that the disk is full
 	f.f = nil
 	if err == nil {
 		err = f.dir.publish(f.temp, name)

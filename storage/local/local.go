@@ -1,7 +1,6 @@
 // Package local keeps objects as files below one folder of this machine: the
 // object "a/b" is the file a/b. Unfinished objects lie in the folder "tmp",
-// whose files are never listed; what a crash leaves there may be removed when
-// nobody writes.
+// whose files are never listed; Sweep removes what a crash leaves there.
 //
 // Everything is looked up below the open folder: a symbolic link in it that
 // leads out of it is an error, and no object is written, read or deleted
@@ -36,8 +35,8 @@ import (
 // is for others to judge.
 const configFolder = "config"
 
-// A Store keeps objects in a folder. It implements [storage.Store] and
-// [storage.Spacer]. Any number of Stores, in several processes, may be open on
+// A Store keeps objects in a folder. It implements [storage.Store],
+// [storage.Spacer] and [storage.Sweeper]. Any number of Stores, in several processes, may be open on
 // one folder.
 type Store struct {
 	path string
@@ -216,6 +215,15 @@ func (s *Store) Free(ctx context.Context) (uint64, error) {
 		return 0, fmt.Errorf("asking for the free space of %q: %w", s.path, err)
 	}
 	return n, nil
+}
+
+// Sweep implements [storage.Sweeper].
+func (s *Store) Sweep(ctx context.Context) (files int, bytes int64, err error) {
+	files, bytes, err = s.dir.Sweep(ctx)
+	if err != nil {
+		err = fmt.Errorf("removing unfinished objects in %q: %w", s.path, err)
+	}
+	return files, bytes, err
 }
 
 func (s *Store) check(ctx context.Context, verb, name string) error {
