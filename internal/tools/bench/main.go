@@ -36,7 +36,7 @@ func main() {
 	flag.StringVar(&o.restante, "restante", "bin/restante", "the program to measure")
 	flag.IntVar(&o.rounds, "rounds", 3, "how often every tool has its turn")
 	flag.IntVar(&o.messages, "messages", 30_000, "how many messages the generated store holds")
-	flag.StringVar(&o.work, "work", os.TempDir(), "where stores and repositories are made; several GiB")
+	flag.StringVar(&o.work, "work", os.TempDir(), "where stores and repositories are made; 25 GiB")
 	flag.StringVar(&o.only, "only", "", "measure only the store of this name: users-b or generated")
 	flag.Parse()
 	if flag.NArg() > 0 || o.rounds < 1 {

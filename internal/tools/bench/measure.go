@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -32,10 +34,14 @@ func (s store) measure(out, log io.Writer, tools []tool, rounds int, work string
 	for _, t := range tools {
 		results[t.name] = &figures{times: map[string][]time.Duration{}, memory: map[string][]int64{}}
 	}
+	// Nothing is removed before the last round: for minutes after files were
+	// removed, ext4 makes new ones several times slower, whoever makes them.
+	turns := filepath.Join(work, "turns")
+	defer os.RemoveAll(turns)
 	for round := 1; round <= rounds; round++ {
 		for _, t := range tools {
 			fmt.Fprintf(log, "%s, round %d of %d: %s\n", s.name, round, rounds, t.name)
-			if err := s.turn(t, filepath.Join(work, "turn"), results[t.name]); err != nil {
+			if err := s.turn(t, filepath.Join(turns, fmt.Sprintf("%s-%d", t.name, round)), results[t.name]); err != nil {
 				return fmt.Errorf("measuring %s on %s: %w", t.name, s.name, err)
 			}
 		}
@@ -46,7 +52,6 @@ func (s store) measure(out, log io.Writer, tools []tool, rounds int, work string
 
 // turn lets a tool go through all its steps once, in a repository of its own.
 func (s store) turn(t tool, dir string, f *figures) error {
-	defer os.RemoveAll(dir)
 	j := job{store: s, repo: filepath.Join(dir, "repository"), home: filepath.Join(dir, "home"), target: filepath.Join(dir, "target")}
 	if err := os.MkdirAll(j.home, 0o700); err != nil {
 		return err
@@ -58,7 +63,10 @@ func (s store) turn(t tool, dir string, f *figures) error {
 			return fmt.Errorf("running %q: %w\n%s", argv, err, text)
 		}
 	}
-	for _, step := range t.steps(j) {
+	for i, step := range t.steps(j) {
+		if err := os.Rename(j.target, filepath.Join(dir, fmt.Sprintf("restored-%d", i))); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
 		if err := step.run(t.env(j), j, f); err != nil {
 			return err
 		}
@@ -78,7 +86,6 @@ func (p step) run(env []string, j job, f *figures) error {
 	if err := os.MkdirAll(j.target, 0o700); err != nil {
 		return err
 	}
-	defer os.RemoveAll(j.target)
 	report := filepath.Join(j.home, "peak")
 	// What earlier steps left to be written must not slow this one down.
 	if err := exec.Command("sync").Run(); err != nil {
