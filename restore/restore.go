@@ -233,10 +233,11 @@ func refusePath(t *target, p string) error {
 	return err
 }
 
-// freePath reports whether nothing is at p but perhaps an empty folder.
+// freePath reports whether nothing is at p but perhaps an empty folder. The
+// target itself may hold the folder "lost+found" of a new file system.
 func freePath(t *target, p string) (bool, error) {
 	if p == "" {
-		return t.root.empty()
+		return freeRoot(t)
 	}
 	dir, name := split(p)
 	above, err := t.acquire(dir, false)
@@ -260,4 +261,30 @@ func freePath(t *target, p string) (bool, error) {
 	}
 	defer t.release(f)
 	return f.empty()
+}
+
+// freeRoot reports whether nothing is in the target but perhaps the folder
+// "lost+found", empty or closed to this user.
+func freeRoot(t *target) (bool, error) {
+	const lost = "lost+found"
+	found := errors.New("not empty")
+	err := t.root.do("reading folder", ".", func() error {
+		return t.root.h.each(func(name string) error {
+			if name == lost {
+				return nil
+			}
+			return found
+		})
+	})
+	if errors.Is(err, found) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	free, err := freePath(t, lost)
+	if errors.Is(err, fs.ErrPermission) {
+		return true, nil // what cannot be looked into is not overwritten either
+	}
+	return free, err
 }

@@ -244,6 +244,36 @@ func TestRefusesOverwritesResumes(t *testing.T) {
 	compare(t, o.Target, mails...)
 }
 
+// A new file system's own folder is in nobody's way, unless something was
+// found.
+func TestLostAndFoundIsNotInTheWay(t *testing.T) {
+	s := newStore(t, 20_000)
+	mails := append(mailboxes(s, 1, 2, 10), dir(""))
+	tree := s.tree(mails...)
+	o := everything(t.TempDir())
+	lost := filepath.Join(o.Target, "lost+found")
+	if err := os.Mkdir(lost, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(lost, "#12"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := restore.Run(context.Background(), s, tree, testKey, o); !errors.Is(err, restore.ErrExists) {
+		t.Errorf("over what was found: %v", err)
+	}
+	if err := os.Remove(filepath.Join(lost, "#12")); err != nil {
+		t.Fatal(err)
+	}
+	run(t, s, tree, o)
+	if err := os.Remove(lost); err != nil {
+		t.Errorf("what was there is gone: %v", err)
+	}
+	if err := os.Chtimes(o.Target, time.Time{}, time.Unix(1000000000, 7)); err != nil { // which that has changed
+		t.Fatal(err)
+	}
+	compare(t, o.Target, mails...)
+}
+
 func TestPartsAndPatterns(t *testing.T) {
 	s := newStore(t, 20_000)
 	mails := mailboxes(s, 6, 3, 5)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/user"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 
@@ -16,7 +17,7 @@ import (
 )
 
 // app is one run of the program: the options that all commands have. Its
-// fields are set before a command's function begins and not changed then.
+// fields but opened are set before a command's function begins and not changed then.
 type app struct {
 	repo        string
 	cacheDir    string
@@ -28,6 +29,8 @@ type app struct {
 
 	stdin *os.File // the terminal that is asked for passwords, if it is one
 	began bool     // the command line was understood and the command's function began
+
+	opened bool // the repository is open, and the command's work goes on
 }
 
 func newApp() *app { return &app{stdin: os.Stdin} }
@@ -36,7 +39,7 @@ func (a *app) addFlags(fs *pflag.FlagSet) {
 	fs.StringVarP(&a.repo, "repo", "r", "", "the repository's `PATH` (else RESTANTE_REPOSITORY, else in your data folder)")
 	fs.StringVar(&a.cacheDir, "cache-dir", "", "`DIR` for caches, which may be deleted at any time")
 	fs.StringVar(&a.logFile, "log-file", "", "append events to `FILE`")
-	fs.BoolVarP(&a.quiet, "quiet", "q", false, "print results and warnings only")
+	fs.BoolVarP(&a.quiet, "quiet", "q", false, "print what was asked for and warnings only")
 	fs.BoolVarP(&a.verbose, "verbose", "v", false, "print more")
 	fs.BoolVar(&a.json, "json", false, "print results as JSON")
 	a.credentials.addFlags(fs)
@@ -47,7 +50,7 @@ func (a *app) addFlags(fs *pflag.FlagSet) {
 // when the command ends.
 func (a *app) run(f func(ctx context.Context, out *output, args []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) (err error) {
-		if err := a.checkFlags(cmd.Root().PersistentFlags()); err != nil {
+		if err := a.checkFlags(cmd.Flags()); err != nil {
 			return err
 		}
 		a.began = true
@@ -92,7 +95,11 @@ func announceInterrupt(ctx context.Context, out *output) (end func()) {
 // unset variable makes of --repo "$REPO".
 func (a *app) checkFlags(fs *pflag.FlagSet) (err error) {
 	fs.VisitAll(func(f *pflag.Flag) {
-		if f.Changed && f.Value.Type() == "string" && f.Value.String() == "" {
+		if !f.Changed {
+			return
+		}
+		list, isList := f.Value.(pflag.SliceValue)
+		if isList && slices.Contains(list.GetSlice(), "") || f.Value.Type() == "string" && f.Value.String() == "" {
 			err = cli.Usagef("--%s is given, but empty", f.Name)
 		}
 	})

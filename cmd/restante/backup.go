@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -51,7 +54,7 @@ func newBackupCommand(a *app) *cobra.Command {
 		}),
 	}
 	fs := c.Flags()
-	fs.StringVar(&o.store, "store", "", "the store's `NAME` (else the last element of PATH)")
+	fs.StringVar(&o.store, "store", "", "the store's `NAME` (else the last element of PATH; of several PATHs, joined by \"+\")")
 	fs.StringVar(&o.host, "host", "", "the host's `NAME` (else this machine's)")
 	fs.StringVar(&o.layout, "layout", "auto", "what to look for: auto, maildir, mbox or plain")
 	fs.StringVar(&o.namePattern, "name-pattern", "", "how mailboxes are named: a `PATTERN` such as %d/%n/Maildir")
@@ -61,15 +64,35 @@ func newBackupCommand(a *app) *cobra.Command {
 	fs.StringArrayVar(&o.excludeFiles, "exclude-file", nil, "leave out what matches a line of `FILE`; may be repeated")
 	fs.BoolVarP(&o.dryRun, "dry-run", "n", false, "read and say what would be stored, store nothing")
 	fs.BoolVar(&o.allowShrink, "allow-shrink", false, "take the snapshot although the store lost half of its mailboxes")
-	fs.IntVar(&o.jobs, "jobs", 0, "read with `N` workers (else one a processor)")
+	fs.Func("jobs", "read with `N` workers (else one a processor)", func(s string) (err error) {
+		if o.jobs, err = strconv.Atoi(s); err != nil || o.jobs < 1 || o.jobs > 256 {
+			return errors.New("it is a number from 1 to 256")
+		}
+		return nil
+	})
 	fs.StringVar(&o.compression, "compression", "default", "fastest, default or max")
 	fs.Func("min-free", "leave `SIZE` free where the repository lies; 0 writes until the disk is full (default 64 MiB)", func(s string) (err error) {
 		o.minFree, err = cli.ParseSize(s)
 		return err
 	})
 	fs.DurationVar(&o.retryLock, "retry-lock", 0, "if the store is being backed up, try again for `DURATION` (30m, 2h)")
+	complete(c, "layout", "auto", "maildir", "mbox", "plain")
+	complete(c, "compression", "fastest", "default", "max")
 	return c
 }
+
+// A storeShrunk is a backup.ShrinkError that says which store it is.
+type storeShrunk struct {
+	name  string
+	roots []string
+	err   *backup.ShrinkError
+}
+
+func (e *storeShrunk) Error() string {
+	return fmt.Sprintf("backing up store %q (%s): %v", e.name, strings.Join(e.roots, ", "), e.err)
+}
+
+func (e *storeShrunk) Unwrap() error { return e.err }
 
 func runBackup(ctx context.Context, out *output, a *app, o *backupOptions, args []string) error {
 	opts, err := o.read()
@@ -91,8 +114,12 @@ func runBackup(ctx context.Context, out *output, a *app, o *backupOptions, args 
 	if err := refuseNested(opts.Store.Roots, r.path); err != nil {
 		return err
 	}
-	opts.CacheDir, opts.Skip, opts.Warn = r.cache, []string{r.cache}, r.warn
+	opts.CacheDir, opts.Skip, opts.Warn = r.cache, []string{r.cache, r.path}, r.warn
 	result, err := runOnce(ctx, out, r, o, opts)
+	var shrunk *backup.ShrinkError
+	if errors.As(err, &shrunk) {
+		return &storeShrunk{opts.Name, opts.Store.Roots, shrunk}
+	}
 	if err != nil {
 		return err
 	}
@@ -125,9 +152,6 @@ func runOnce(ctx context.Context, out *output, r *opened, o *backupOptions, opts
 func (o *backupOptions) read() (backup.Options, error) {
 	opts := backup.Options{Name: o.store, Host: o.host, User: userName(), Program: "restante " + thisVersion().Version, Tags: o.tags,
 		Description: o.description, Jobs: o.jobs, DryRun: o.dryRun, AllowShrink: o.allowShrink, MinFree: o.minFree}
-	if o.jobs < 0 || o.jobs > 256 {
-		return opts, cli.Usagef("--jobs %d: it is a number from 1 to 256", o.jobs)
-	}
 	var err error
 	if opts.Compression, err = repo.ParseCompression(o.compression); err != nil {
 		return opts, &cli.UsageError{Err: err}

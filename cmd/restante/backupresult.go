@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"restante/backup"
@@ -51,9 +52,14 @@ func printBackup(out *output, a *app, o *backupOptions, r *backup.Result) error 
 		if err := out.object(j); err != nil {
 			return err
 		}
-	} else {
-		printBackupText(out, a, o, r, j)
+	} else if !out.quiet {
+		text := backupText(o, j, r.Session.String()[:8])
+		if r.Example != "" && !o.dryRun {
+			text += fmt.Sprintf("One mailbox comes back with:\n  restante%s restore %s --target DIR\n", a.repoFlag(), shellWord(r.Example))
+		}
+		fmt.Fprint(out, text)
 	}
+	out.record(backupText(o, j, j.Snapshot))
 	if j.Unsaved > 0 {
 		return outcome{exitIncomplete, fmt.Sprintf("%s could not be read; the snapshot lists them and the next backup tries again",
 			cli.Count(j.Unsaved, "path", "paths"))}
@@ -80,8 +86,10 @@ func backupResult(o *backupOptions, r *backup.Result) backupJSON {
 	return j
 }
 
-func printBackupText(out *output, a *app, o *backupOptions, r *backup.Result, j backupJSON) {
-	what := "snapshot " + r.Session.String()[:8]
+// backupText sums up a backup that made the snapshot of this name.
+func backupText(o *backupOptions, j backupJSON, name string) string {
+	out := &strings.Builder{}
+	what := "snapshot " + name
 	if o.dryRun {
 		what = "dry run, nothing stored: a snapshot"
 	}
@@ -97,18 +105,9 @@ func printBackupText(out *output, a *app, o *backupOptions, r *backup.Result, j 
 			cli.Count(j.Expunged, "message", "messages"), cli.Count(j.Vanished, "other file", "other files"))
 	}
 	if j.Unsaved > 0 {
-		fmt.Fprintf(out, "  unsaved  %s could not be read:\n", cli.Count(j.Unsaved, "path", "paths"))
-		for i, p := range j.UnsavedAre {
-			if i == 20 {
-				fmt.Fprintf(out, "           … %s more; --json lists them\n", cli.Number(j.Unsaved-20))
-				break
-			}
-			fmt.Fprintf(out, "           %s\n", p)
-		}
+		fmt.Fprintf(out, "  unsaved  %s could not be read, as the warnings say\n", cli.Count(j.Unsaved, "path", "paths"))
 	}
-	if r.Example != "" && !o.dryRun {
-		fmt.Fprintf(out, "One mailbox comes back with:\n  restante%s restore %s --target DIR\n", a.repoFlag(), shellWord(r.Example))
-	}
+	return out.String()
 }
 
 // share returns stored in percent of read, where that says something: packs
@@ -173,7 +172,7 @@ func checkSpace(ctx context.Context, r *opened, o *backupOptions, opts backup.Op
 	if o.minFree == 0 || o.dryRun {
 		return nil
 	}
-	all, err := r.snapshots(ctx)
+	all, _, err := r.snapshots(ctx)
 	if err != nil {
 		if errors.Is(err, repo.ErrCannotRead) {
 			return nil

@@ -20,10 +20,11 @@ and what helps. Then the exit code is 4.`
 func newCheckCommand(a *app) *cobra.Command {
 	var readData bool
 	c := &cobra.Command{
-		Use:   "check",
-		Short: "Check that the repository is whole",
-		Long:  checkManual + "\n\n" + jsonHelp(verify.Report{}),
-		Args:  noArgs,
+		Use:               "check",
+		Short:             "Check that the repository is whole",
+		Long:              checkManual + "\n\n" + jsonHelp(verify.Report{}),
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.run(func(ctx context.Context, out *output, _ []string) error {
 			return a.runCheck(ctx, out, readData)
 		}),

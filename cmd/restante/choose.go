@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -45,20 +46,37 @@ func (o *opened) choose(ctx context.Context, out *output, c *choice) (listed, er
 	if err != nil {
 		return listed{}, err
 	}
-	all, err := o.snapshots(ctx)
+	all, damaged, err := o.snapshots(ctx)
 	if err != nil {
 		return listed{}, err
 	}
-	candidates := make([]cli.Snapshot, len(all))
-	for i, s := range all {
-		candidates[i] = cli.Snapshot{ID: s.id, Store: s.record.Store, Host: s.record.Host, Time: s.record.Started.Go()}
+	if len(all) == 0 && damaged > 0 {
+		return listed{}, damagedOutcome("selecting a snapshot: there is no sound one", damaged)
 	}
-	chosen, err := cli.Select(candidates, q)
+	chosen, err := cli.Select(candidates(all), q)
+	if err != nil && damaged > 0 && !errors.As(err, new(*cli.UsageError)) {
+		return listed{}, damagedOutcome(err.Error(), damaged) // it may be the one that is meant
+	}
 	if err != nil {
 		return listed{}, err
 	}
 	out.note("%s", chosen)
 	return all[slices.IndexFunc(all, func(s listed) bool { return s.id == chosen.ID })], nil
+}
+
+// damagedOutcome is the outcome of a command that found no snapshot to work
+// on, but damaged ones.
+func damagedOutcome(text string, damaged uint64) outcome {
+	return outcome{exitDamage, cli.Line(text) + "; " + cli.Count(damaged, "snapshot is", "snapshots are") + " damaged; restante check says what is affected"}
+}
+
+// candidates are the snapshots as package cli knows them.
+func candidates(all []listed) []cli.Snapshot {
+	out := make([]cli.Snapshot, len(all))
+	for i, s := range all {
+		out[i] = cli.Snapshot{ID: s.id, Store: s.record.Store, Host: s.record.Host, Time: s.record.Started.Go()}
+	}
+	return out
 }
 
 // sortListed puts the oldest first.

@@ -30,6 +30,13 @@ func newCompletionCommand(a *app) *cobra.Command {
 	return cmd
 }
 
+// complete makes shells offer these values for an option of the command.
+func complete(cmd *cobra.Command, option string, values ...string) {
+	if err := cmd.RegisterFlagCompletionFunc(option, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp)); err != nil {
+		panic(err) // cannot happen: the caller made the option
+	}
+}
+
 func runCompletion(out *output, root *cobra.Command, shell string) error {
 	switch shell {
 	case "bash":

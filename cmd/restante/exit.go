@@ -60,6 +60,8 @@ func exitMeanings() string {
 
 // An outcome is the error of a command that did its work and tells by its exit
 // code what came out.
+//
+// Its text may have several lines, one for each thing that is to be said.
 type outcome struct {
 	code int
 	text string
@@ -107,20 +109,29 @@ func exitCode(err error) int {
 		return exitBusy
 	case errors.Is(err, repo.ErrWrongKey):
 		return exitWrongPassword
-	case errors.As(err, new(*repo.DamageError)), errors.Is(err, snapshot.ErrDamaged):
+	case isDamage(err):
 		return exitDamage
 	}
 	return exitFailed
 }
 
+// isDamage reports whether an error is the repository's fault.
+func isDamage(err error) bool {
+	return errors.As(err, new(*repo.DamageError)) || errors.Is(err, repo.ErrMissingPiece) ||
+		errors.Is(err, snapshot.ErrDamaged) || errors.Is(err, restore.ErrDamaged)
+}
+
 // hint says what the user can do about err, or nothing.
-func hint(ran *cobra.Command, err error) string {
+func (a *app) hint(ran *cobra.Command, err error) string {
 	var usage *cli.UsageError
+	restoring := ran.CommandPath() == "restante restore"
 	switch {
+	case errors.Is(err, errPrinting):
+		return ""
 	case errors.As(err, &usage):
 		return fmt.Sprintf("usage is %s; more: %s --help", ran.UseLine(), ran.CommandPath())
 	case errors.Is(err, errInterrupted):
-		return "nothing that was finished is lost; the same command goes on from there"
+		return a.goOnHint(ran)
 	case errors.As(err, new(*backup.ShrinkError)):
 		return "if a disk is not mounted, mount it; if mailboxes were really removed, add --allow-shrink"
 	case errors.Is(err, repo.ErrNoRepository):
@@ -128,28 +139,67 @@ func hint(ran *cobra.Command, err error) string {
 	case errors.As(err, new(*repo.LockedError)):
 		return "wait for it, or give --retry-lock 1h"
 	case errors.Is(err, repo.ErrWrongKey):
-		return "any passphrase or key file that restante key list shows opens it"
+		return "check RESTANTE_PASSWORD, the file or command it comes from, or the keyboard layout; every passphrase or key file added with restante key add opens it"
 	case errors.Is(err, seal.ErrTooNew):
 		return "a newer restante made this repository; upgrade this one"
-	case errors.As(err, new(*repo.DamageError)), errors.Is(err, snapshot.ErrDamaged):
-		return "restante check says what is affected; everything else can still be restored"
+	case isDamage(err):
+		return damageHint(err)
 	case errors.As(err, new(*repo.SpaceError)), errors.Is(err, storage.ErrNoSpace):
 		return "free space where the repository lies, then run the same command again; it goes on from there"
 	case errors.Is(err, restore.ErrExists):
 		return "choose another --target, or give --resume (keep what is identical) or --overwrite"
-	case errors.Is(err, syscall.ENOSPC):
+	case restoring && errors.Is(err, syscall.ENOSPC):
 		return "free space on the target, then run the same command with --resume"
 	}
 	return ""
 }
 
+// goOnHint says how to go on with what was interrupted, where there is
+// something to go on with.
+func (a *app) goOnHint(ran *cobra.Command) string {
+	resume := ran.Flags().Lookup("resume")
+	overwrite := ran.Flags().Lookup("overwrite")
+	switch {
+	case !a.opened: // at the password's prompt, say
+		return ""
+	case resume != nil && overwrite.Changed:
+		return "what is restored so far stays; run it again with --resume instead of --overwrite to go on from there"
+	case resume != nil && !resume.Changed:
+		return "what is restored so far stays; run it again with --resume to go on from there"
+	case resume != nil, ran.CommandPath() == "restante backup":
+		return "nothing that was finished is lost; the same command goes on from there"
+	}
+	return ""
+}
+
+// damageHint names the command that helps. It is not check where no command
+// can open the repository.
+func damageHint(err error) string {
+	var damage *repo.DamageError
+	if errors.As(err, &damage) {
+		top, _, _ := strings.Cut(damage.Object, "/")
+		switch top {
+		case "config", "keys":
+			return "restore what is named from a copy of the repository; nothing opens it without"
+		case "index":
+			return "restore what is named from a copy of the repository; restante check says what helps without one"
+		}
+	}
+	return "restante check says what is affected; everything else can still be restored"
+}
+
 // report prints err and what can be done about it, in a line each.
-func report(stderr io.Writer, ran *cobra.Command, err error) {
+func (a *app) report(stderr io.Writer, ran *cobra.Command, err error) {
 	if err == nil {
 		return
 	}
-	fmt.Fprintf(stderr, "restante: %s\n", cli.Line(err.Error()))
-	if h := hint(ran, err); h != "" {
+	text := cli.Line(err.Error())
+	var result outcome
+	if errors.As(err, &result) {
+		text = strings.ReplaceAll(result.text, "\n", "\nrestante: ")
+	}
+	fmt.Fprintf(stderr, "restante: %s\n", text)
+	if h := a.hint(ran, err); h != "" {
 		fmt.Fprintf(stderr, "hint: %s\n", h)
 	}
 }

@@ -27,7 +27,8 @@ take it from, else it is typed twice. Keep a copy of it away from this machine:
 without it, or a key file made with "restante key add", nobody can restore.
 
 ` + jsonHelp(initialized{}),
-		Args: noArgs,
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.run(func(ctx context.Context, out *output, _ []string) error {
 			return a.runInit(ctx, out, passwordFile)
 		}),

@@ -28,6 +28,7 @@ type inspectInfo struct {
 type inspectedBox struct {
 	Name       string   `json:"name" doc:"the mailbox's name"`
 	Aliases    []string `json:"aliases" doc:"other names it answers to"`
+	Other      bool     `json:"other,omitempty" doc:"this is what belongs to no mailbox"`
 	Folders    int      `json:"folders" doc:"how many folders it has, 0 if its format is not understood"`
 	Messages   int64    `json:"messages" doc:"how many messages are in it"`
 	Files      int64    `json:"files" doc:"how many files are in it"`
@@ -62,6 +63,7 @@ cannot be read are listed.
 		}),
 	}
 	cmd.Flags().StringVar(&layout, "layout", "auto", "what to look for: auto, maildir, mbox or plain")
+	complete(cmd, "layout", "auto", "maildir", "mbox", "plain")
 	cmd.Flags().StringVar(&opts.NamePattern, "name-pattern", "", "how mailboxes are named: a `PATTERN` such as %d/%n/Maildir")
 	return cmd
 }
@@ -97,6 +99,9 @@ func (a *app) runInspect(ctx context.Context, out *output, opts mailstore.Option
 		out.warn("a backup would be refused: %v", err)
 	}
 	if out.json {
+		if o := survey.Other; hasOther(o) {
+			info.Mailboxes = append(info.Mailboxes, inspectedBox{otherName, []string{}, true, 0, o.Messages, o.Files, o.Bytes, o.Unreadable})
+		}
 		err = out.object(info)
 	} else {
 		err = info.print(out, survey)
@@ -113,7 +118,7 @@ func inspectedOf(store *mailstore.Store, survey *mailstore.Survey) inspectInfo {
 		Mailboxes: []inspectedBox{}, Unreadable: []unreadable{}}
 	for i, m := range store.Mailboxes {
 		c := survey.Mailboxes[i]
-		info.Mailboxes = append(info.Mailboxes, inspectedBox{m.Name, append([]string{}, m.Aliases...), len(m.Folders),
+		info.Mailboxes = append(info.Mailboxes, inspectedBox{m.Name, append([]string{}, m.Aliases...), false, len(m.Folders),
 			c.Messages, c.Files, c.Bytes, c.Unreadable})
 	}
 	for _, u := range survey.Unreadable {

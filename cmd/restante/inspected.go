@@ -46,6 +46,9 @@ func content(messages, files int64) string {
 	return cli.Count(uint64(messages), "message", "messages")
 }
 
+// hasOther reports whether what belongs to no mailbox is worth a line.
+func hasOther(c mailstore.Counts) bool { return c.Files > 0 || c.Unreadable > 0 }
+
 // table lists the mailboxes, and what belongs to none.
 func (i *inspectInfo) table(other mailstore.Counts) *cli.Table {
 	table := cli.NewTable(cli.Column{}, cli.Column{Right: true}, cli.Column{Right: true}, cli.Column{Right: true}, cli.Column{}, cli.Column{})
@@ -66,7 +69,7 @@ func (i *inspectInfo) table(other mailstore.Counts) *cli.Table {
 		}
 		row(m.Name, folders, m.Messages, m.Files, m.Bytes, m.Unreadable, aliases)
 	}
-	if other.Files > 0 || other.Unreadable > 0 {
+	if hasOther(other) {
 		row(otherName, "", other.Messages, other.Files, other.Bytes, other.Unreadable, "")
 	}
 	return table

@@ -34,10 +34,11 @@ password. All open the same backups; losing one loses nothing while another is l
 
 func newKeyListCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "list",
-		Short: "List the keys",
-		Long:  "List the keys. The one that opened the repository for this run has a star.\n\n" + jsonHelp(keyRecord{}),
-		Args:  noArgs,
+		Use:               "list",
+		Short:             "List the keys",
+		Long:              "List the keys. The one that opened the repository for this run has a star.\n\n" + jsonHelp(keyRecord{}),
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.run(func(ctx context.Context, out *output, _ []string) error {
 			o, err := a.open(ctx, out, nil)
 			if err != nil {

@@ -29,7 +29,8 @@ With --to-file add a key that needs no password, for jobs that run alone. The
 file is made for it: whoever can read the file can read all backups.
 
 ` + jsonHelp(keyRecord{}),
-		Args: noArgs,
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.run(func(ctx context.Context, out *output, _ []string) error {
 			return a.runKeyAdd(ctx, out, opts)
 		}),

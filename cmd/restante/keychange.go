@@ -19,7 +19,8 @@ The last key cannot be removed.
 A removed key no longer opens this repository. A copy of its key object, in a
 copy of the repository, still opens that copy, so what was in the repository up
 to now stays readable for whoever has both the copy and the password.`,
-		Args: exactArgs(1, "the key's ID"),
+		Args:              exactArgs(1, "the key's ID"),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.run(func(ctx context.Context, out *output, args []string) error {
 			return a.runKeyRemove(ctx, out, args[0])
 		}),
@@ -57,7 +58,8 @@ func newKeyPasswdCommand(a *app) *cobra.Command {
 is typed twice or taken from --new-password-file, then remove the old one.
 
 ` + jsonHelp(keyRecord{}),
-		Args: noArgs,
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.run(func(ctx context.Context, out *output, _ []string) error {
 			return a.runKeyPasswd(ctx, out, passwordFile)
 		}),

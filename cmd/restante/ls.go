@@ -42,6 +42,7 @@ With --json and a folder, or --raw:
 			}
 			return nil
 		},
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.run(func(ctx context.Context, out *output, args []string) error {
 			return a.onSnapshot(ctx, out, &c, func(ctx context.Context, out *output, o *opened, s listed) error {
 				return list(ctx, out, o, s, raw, args)

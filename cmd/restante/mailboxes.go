@@ -43,7 +43,8 @@ func newMailboxesCommand(a *app) *cobra.Command {
 mailbox is listed as (other).
 
 ` + jsonHelp([]mailboxInfo{}),
-		Args: noArgs,
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.run(func(ctx context.Context, out *output, _ []string) error {
 			return a.onSnapshot(ctx, out, &c, listMailboxes)
 		}),

@@ -58,7 +58,7 @@ func execute(list func(*app) []*cobra.Command) int {
 	root.SetErr(os.Stderr)
 	ran, err := root.ExecuteContextC(ctx)
 	err = a.classify(ctx, err)
-	report(os.Stderr, ran, err)
+	a.report(os.Stderr, ran, err)
 	return exitCode(err)
 }
 

@@ -149,6 +149,8 @@ func runEnds(out *output, word string) error {
 		return outcome{exitIncomplete, "3 files could not be read"}
 	case "damage":
 		return outcome{exitDamage, "2 objects are damaged"}
+	case "lines":
+		return outcome{exitDamage, "one\ntwo"}
 	}
 	return nil
 }

@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"log"
 	"path/filepath"
+	"slices"
+	"strings"
 
+	"restante/blob"
 	"restante/repo"
 	"restante/seal"
 	"restante/snapshot"
@@ -63,12 +66,39 @@ func (a *app) open(ctx context.Context, out *output, wrap func(storage.Store) st
 	o := &opened{path: path, cache: cache, byKeyFile: c.keyFile != nil, warn: log.New(warnings{out}, "", 0)}
 	o.Repository, err = repo.Open(ctx, store, repo.OpenOptions{CacheDir: cache, Unlock: unlock, Warn: o.warn})
 	if errors.Is(err, repo.ErrWrongKey) {
+		if damage := keysDamage(ctx, store); damage != nil {
+			return nil, fmt.Errorf("opening repository %q: %w", path, damage)
+		}
 		return nil, fmt.Errorf("opening repository %q with %s: %w", path, c.source, err)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening repository %q: %w", path, err)
 	}
+	a.opened = true
 	return o, nil
+}
+
+// keysDamage returns an error that names the key objects when all are damaged:
+// then no password can be called wrong.
+func keysDamage(ctx context.Context, store storage.Store) error {
+	var names []string
+	err := store.List(ctx, "keys/", func(name string, _ int64) error {
+		names = append(names, name)
+		return nil
+	})
+	if err != nil {
+		return nil // what is known stays what is said
+	}
+	slices.Sort(names)
+	var all []error
+	for _, name := range names {
+		data, err := store.Get(ctx, name, 0, -1)
+		if err != nil || blob.NameOf(data).String() == strings.TrimPrefix(name, "keys/") {
+			return nil
+		}
+		all = append(all, &repo.DamageError{Object: name, Err: errors.New("its bytes do not match its name")})
+	}
+	return errors.Join(all...)
 }
 
 func (c credential) unlocker() (seal.Unlocker, error) {
@@ -98,21 +128,35 @@ type listed struct {
 }
 
 // snapshots reads all snapshots, oldest first. Damaged ones are left out with
-// a warning.
-func (o *opened) snapshots(ctx context.Context) ([]listed, error) {
-	objects, err := o.Snapshots(ctx, o.warn)
-	if err != nil {
-		return nil, err
-	}
-	var all []listed
-	for _, obj := range objects {
-		record, err := snapshot.DecodeSnapshot(obj.Payload)
-		if err != nil {
-			o.warn.Printf("leaving out snapshot %s: %v", obj.ID, err)
-			continue
+// a warning, and counted.
+func (o *opened) snapshots(ctx context.Context) (all []listed, damaged uint64, err error) {
+	err = o.EachSnapshot(ctx, func(obj repo.SnapshotObject, err error) error {
+		s, err := decode(obj, err)
+		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case err == nil:
+			all = append(all, s)
+		case isDamage(err):
+			damaged++
+			o.warn.Printf("leaving out %v", err)
+		default:
+			return err // it may be sound: what is chosen among the others would be wrong
 		}
-		all = append(all, listed{id: obj.ID.String(), size: obj.Size, record: record})
-	}
+		return nil
+	})
 	sortListed(all)
-	return all, nil
+	return all, damaged, err
+}
+
+// decode reads the record of a snapshot that could be read.
+func decode(obj repo.SnapshotObject, err error) (listed, error) {
+	if err != nil {
+		return listed{}, err
+	}
+	record, err := snapshot.DecodeSnapshot(obj.Payload)
+	if err != nil {
+		return listed{}, fmt.Errorf("snapshot %s: %w", obj.ID, err)
+	}
+	return listed{id: obj.ID.String(), size: obj.Size, record: record}, nil
 }

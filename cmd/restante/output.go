@@ -3,8 +3,10 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,8 +41,15 @@ func newOutput(stdout, stderr io.Writer, a *app, log *cli.Log) *output {
 func (o *output) Write(b []byte) (int, error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.stdout.Write(b)
+	n, err := o.stdout.Write(b)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", errPrinting, err)
+	}
+	return n, err
 }
+
+// errPrinting marks the failure to print results.
+var errPrinting = errors.New("printing results")
 
 // object prints v as the one JSON document of a command's result.
 func (o *output) object(v any) error {
@@ -86,6 +95,15 @@ func (o *output) note(format string, args ...any) {
 	}
 }
 
+// record puts a summary into the log file, as one event.
+func (o *output) record(text string) {
+	var parts []string
+	for line := range strings.Lines(text) {
+		parts = append(parts, strings.Join(strings.Fields(line), " "))
+	}
+	o.log.Event(cli.Info, strings.Join(parts, "; "))
+}
+
 // detail tells what only --verbose wants to know.
 func (o *output) detail(format string, args ...any) {
 	if o.verbose {
@@ -115,7 +133,7 @@ func (o *output) finish(err error) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if flushErr := o.stdout.Flush(); flushErr != nil && err == nil {
-		return fmt.Errorf("printing results: %w", flushErr)
+		return fmt.Errorf("%w: %w", errPrinting, flushErr)
 	}
 	return err
 }

@@ -19,7 +19,7 @@ type credentialFlags struct {
 }
 
 func (c *credentialFlags) addFlags(fs *pflag.FlagSet) {
-	fs.StringVar(&c.passwordFile, "password-file", "", "read the password from `FILE` (RESTANTE_PASSWORD_FILE)")
+	fs.StringVar(&c.passwordFile, "password-file", "", "read the password, which is one line, from `FILE` (RESTANTE_PASSWORD_FILE)")
 	fs.StringVar(&c.passwordCommand, "password-command", "", "the password is what `COMMAND` prints (RESTANTE_PASSWORD_COMMAND)")
 	fs.StringVar(&c.keyFile, "key-file", "", "open the repository with the key in `FILE`, without a password (RESTANTE_KEY_FILE)")
 }
@@ -41,7 +41,8 @@ func (a *app) credential(ctx context.Context, out *output, repository string) (c
 		return credential{}, err
 	}
 	if s == nil {
-		password, err := a.ask(ctx, out, fmt.Sprintf("Password for the repository %s: ", cli.Line(repository)))
+		password, err := a.ask(ctx, out, fmt.Sprintf("Password for the repository %s: ", cli.Line(repository)),
+			"--password-file, --password-command, --key-file, RESTANTE_PASSWORD or a systemd credential restante.password")
 		return credential{passphrase: password, source: "what was typed"}, err
 	}
 	return s.read(ctx)
@@ -68,11 +69,15 @@ func (a *app) newPassword(ctx context.Context, out *output, file string, otherSo
 			return c.passphrase, err
 		}
 	}
-	first, err := a.ask(ctx, out, "New password: ")
+	sources := "--new-password-file"
+	if otherSources {
+		sources += ", --password-command, RESTANTE_PASSWORD or a systemd credential restante.password"
+	}
+	first, err := a.ask(ctx, out, "New password: ", sources)
 	if err != nil {
 		return "", err
 	}
-	second, err := a.ask(ctx, out, "New password, once more: ")
+	second, err := a.ask(ctx, out, "New password, once more: ", sources)
 	if err != nil {
 		return "", err
 	}
@@ -82,10 +87,11 @@ func (a *app) newPassword(ctx context.Context, out *output, file string, otherSo
 	return first, nil
 }
 
-func (a *app) ask(ctx context.Context, out *output, question string) (string, error) {
+// ask asks for a password at the terminal. Where there is none, the error
+// names the other sources.
+func (a *app) ask(ctx context.Context, out *output, question, sources string) (string, error) {
 	if !term.IsTerminal(int(a.stdin.Fd())) {
-		return "", cli.Usagef("there is no password and no terminal to ask for one: " +
-			"give --password-file, --password-command, --key-file, RESTANTE_PASSWORD or a systemd credential restante.password")
+		return "", cli.Usagef("there is no password and no terminal to ask for one: give %s", sources)
 	}
 	password, err := askSecret(ctx, a.stdin, out.stderr, question)
 	if err != nil {

@@ -169,7 +169,6 @@ func TestBarIsDrawnAndTakenAway(t *testing.T) {
 	want := []string{
 		"warning: interrupted, stopping; once more stops at once",
 		"restante: interrupted",
-		"hint: nothing that was finished is lost; the same command goes on from there",
 		"",
 	}
 	if strings.Join(lines, "\n") != strings.Join(want, "\n") || column != 0 {
@@ -257,6 +256,9 @@ func TestPasswordPrompt(t *testing.T) {
 			code, written := c.wait()
 			if code != test.code || !strings.Contains(written, test.want) {
 				t.Errorf("exit code %d after %q; want %d and %q", code, written, test.code, test.want)
+			}
+			if strings.Contains(written, "hint: ") {
+				t.Errorf("a hint where nothing was begun: %q", written)
 			}
 			if !c.echoes() {
 				t.Error("the terminal does not show what is typed any more")

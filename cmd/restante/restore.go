@@ -2,16 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"restante/cmd/restante/internal/cli"
 	"restante/internal/glob"
-	"restante/repo"
 	"restante/restore"
 	"restante/snapshot"
 	"restante/storage/local"
@@ -28,16 +27,22 @@ type restoreOptions struct {
 
 // restoreJSON is what restore --json prints.
 type restoreJSON struct {
-	Snapshot     string   `json:"snapshot" doc:"ID of the snapshot"`
-	Target       string   `json:"target" doc:"folder restored to"`
-	Files        uint64   `json:"files" doc:"files written"`
-	Bytes        uint64   `json:"bytes" doc:"their size"`
-	Skipped      uint64   `json:"skipped" doc:"files that were there and identical (--resume)"`
-	Failed       uint64   `json:"failed" doc:"number of paths that could not be restored"`
-	FailedAre    []string `json:"failed_paths" doc:"the first 10,000 of them, with the reason"`
-	OwnersNotSet uint64   `json:"owners_not_set" doc:"paths whose owner this user may not set"`
-	NotSet       uint64   `json:"not_set" doc:"paths that lack other attributes"`
-	Seconds      float64  `json:"seconds" doc:"how long it took"`
+	Snapshot     string       `json:"snapshot" doc:"ID of the snapshot"`
+	Target       string       `json:"target" doc:"folder restored to"`
+	Files        uint64       `json:"files" doc:"files written"`
+	Bytes        uint64       `json:"bytes" doc:"their size"`
+	Skipped      uint64       `json:"skipped" doc:"files that were there and identical (--resume)"`
+	Failed       uint64       `json:"failed" doc:"number of paths that could not be restored"`
+	FailedAre    []failedPath `json:"failed_paths" doc:"the first 10,000 of them:"`
+	OwnersNotSet uint64       `json:"owners_not_set" doc:"paths whose owner this user may not set"`
+	NotSet       uint64       `json:"not_set" doc:"paths that lack other attributes"`
+	Seconds      float64      `json:"seconds" doc:"how long it took"`
+}
+
+type failedPath struct {
+	Path   string `json:"path" doc:"below the target"`
+	Base64 string `json:"path_base64,omitempty" doc:"the same, when it is not UTF-8"`
+	Reason string `json:"reason" doc:"why it could not be restored"`
 }
 
 const restoreManual = `Restore mailboxes, folders of mailboxes, or a whole store into a folder.
@@ -50,9 +55,10 @@ you say so. "(other)" names what belongs to no mailbox.`
 func newRestoreCommand(a *app) *cobra.Command {
 	var o restoreOptions
 	c := &cobra.Command{
-		Use:   "restore MAILBOX[/FOLDER]… --target DIR",
-		Short: "Restore mailboxes by name, or everything",
-		Long:  restoreManual + "\n\n" + jsonHelp(restoreJSON{}),
+		Use:               "restore MAILBOX[/FOLDER]… --target DIR",
+		Short:             "Restore mailboxes by name, or everything",
+		Long:              restoreManual + "\n\n" + jsonHelp(restoreJSON{}),
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.run(func(ctx context.Context, out *output, args []string) error {
 			return runRestore(ctx, out, a, &o, args)
 		}),
@@ -61,7 +67,7 @@ func newRestoreCommand(a *app) *cobra.Command {
 	o.choice.addFlags(fs)
 	fs.StringVar(&o.target, "target", "", "the folder `DIR` to restore to; made if it is not there")
 	fs.BoolVar(&o.all, "all", false, "restore the whole store")
-	fs.StringArrayVar(&o.include, "include", nil, "only what matches `PATTERN`, such as cur/*:2,*F* or /alice/**; may be repeated")
+	fs.StringArrayVar(&o.include, "include", nil, "only what matches `PATTERN` below DIR, such as 'cur/*:2,*F*' or, with --all, /example.com/alice; may be repeated")
 	fs.BoolVar(&o.resume, "resume", false, "go on: keep files that are identical, replace others")
 	fs.BoolVar(&o.overwrite, "overwrite", false, "replace files that are there")
 	fs.BoolVar(&o.noOwner, "no-owner", false, "leave owners as they come")
@@ -101,12 +107,17 @@ func runRestore(ctx context.Context, out *output, a *app, o *restoreOptions, arg
 	if err := checkTarget(target, want, o); err != nil {
 		return err
 	}
+	if err := o.checkIncluded(ctx, r.tree(s), parts); err != nil {
+		return err
+	}
 	started := time.Now()
-	result, err := restoreParts(ctx, out, r, s, o, target, parts, want)
+	warned := newCauses(out)
+	result, err := restoreParts(ctx, out, r, s, o, restore.Options{Target: target, Parts: parts, Warn: warned.warn}, want)
+	warned.end()
 	if err != nil {
 		return err
 	}
-	return printRestore(out, o, s, result, time.Since(started))
+	return printRestore(out, o, s, result, warned.damaged, time.Since(started))
 }
 
 // check refuses options that make no sense together.
@@ -127,22 +138,41 @@ func (o *restoreOptions) check(args []string) error {
 	return nil
 }
 
-func restoreParts(ctx context.Context, out *output, r *opened, s listed, o *restoreOptions, target string, parts []restore.Part, want snapshot.Counts) (restore.Result, error) {
+func restoreParts(ctx context.Context, out *output, r *opened, s listed, o *restoreOptions, opts restore.Options, want snapshot.Counts) (restore.Result, error) {
 	bar, stop := out.progress("restore")
 	defer stop()
 	if len(o.include) == 0 {
 		bar.SetTotal(want.Files, want.Bytes)
 	}
 	var last restore.Progress
-	return restore.Run(ctx, r, r.tree(s), r.PieceKey(), restore.Options{
-		Target: target, Parts: parts, Include: o.include, Overwrite: o.overwrite, Resume: o.resume,
-		NoOwner: o.noOwner, SELinux: o.selinux, Verify: o.verify,
-		Progress: func(p restore.Progress) {
-			bar.Add(p.Files-last.Files, p.Bytes-min(last.Bytes, p.Bytes))
-			last = p
-		},
-		Warn: func(path string, err error) { out.warn("%s: %v", cli.Name(path), err) },
-	})
+	opts.Include, opts.Overwrite, opts.Resume = o.include, o.overwrite, o.resume
+	opts.NoOwner, opts.SELinux, opts.Verify = o.noOwner, o.selinux, o.verify
+	opts.Progress = func(p restore.Progress) {
+		bar.Add(p.Files-last.Files, p.Bytes-min(last.Bytes, p.Bytes))
+		last = p
+	}
+	return restore.Run(ctx, r, r.tree(s), r.PieceKey(), opts)
+}
+
+// checkIncluded refuses patterns that match nothing, before anything is made.
+func (o *restoreOptions) checkIncluded(ctx context.Context, tree *snapshot.Tree, parts []restore.Part) error {
+	include, err := glob.New(o.include)
+	if err != nil || include.Empty() {
+		return err
+	}
+	for _, p := range parts {
+		for _, r := range p.Ranges {
+			for record, err := range tree.All(ctx, r) {
+				if err != nil {
+					return ctx.Err() // the restore meets what is damaged, and says so
+				}
+				if include.Match(p.Path(record.Key)) {
+					return nil
+				}
+			}
+		}
+	}
+	return fmt.Errorf("nothing matches --include %s; patterns are matched with paths below the target, as restante restore makes them", strings.Join(o.include, ", --include "))
 }
 
 // checkTarget refuses a restore that cannot fit, before it writes.
@@ -159,43 +189,48 @@ func checkTarget(target string, want snapshot.Counts, o *restoreOptions) error {
 
 // printRestore prints what was done, and returns the outcome that the exit
 // code tells.
-func printRestore(out *output, o *restoreOptions, s listed, r restore.Result, took time.Duration) error {
+func printRestore(out *output, o *restoreOptions, s listed, r restore.Result, damaged uint64, took time.Duration) error {
 	j := restoreJSON{Snapshot: s.id, Target: o.target, Files: r.Files, Bytes: r.Bytes, Skipped: r.Skipped, Failed: r.Failures,
-		FailedAre: []string{}, OwnersNotSet: r.OwnersNotSet, NotSet: r.NotSet, Seconds: took.Seconds()}
-	damaged := false
+		FailedAre: []failedPath{}, OwnersNotSet: r.OwnersNotSet, NotSet: r.NotSet, Seconds: took.Seconds()}
 	for _, f := range r.Failed {
-		j.FailedAre = append(j.FailedAre, cli.Name(f.Path)+": "+cli.Line(f.Err.Error()))
-		damaged = damaged || isDamage(f.Err)
+		j.FailedAre = append(j.FailedAre, failedPath{f.Path, exactBytes(f.Path), f.Err.Error()})
+	}
+	text := fmt.Sprintf("restored %s, %s, to %s in %s\n", cli.Count(r.Files, "file", "files"), cli.Size(r.Bytes), cli.Name(o.target), cli.Duration(took))
+	if r.Skipped > 0 {
+		text += cli.Count(r.Skipped, "file was", "files were") + " identical already\n"
 	}
 	if out.json {
 		if err := out.object(j); err != nil {
 			return err
 		}
-	} else {
-		fmt.Fprintf(out, "restored %s, %s, to %s in %s\n", cli.Count(r.Files, "file", "files"), cli.Size(r.Bytes), cli.Name(o.target), cli.Duration(took))
-		if r.Skipped > 0 {
-			fmt.Fprintf(out, "%s identical already\n", cli.Count(r.Skipped, "file was", "files were"))
-		}
+	} else if !out.quiet {
+		fmt.Fprint(out, text)
 	}
+	out.record("snapshot " + s.id + "; " + text)
 	return restoreOutcome(j, damaged)
 }
 
-func restoreOutcome(j restoreJSON, damaged bool) error {
-	switch {
-	case damaged:
-		return outcome{exitDamage, fmt.Sprintf("%s could not be restored because the repository is damaged; all others were (restante check says what is affected)",
-			cli.Count(j.Failed, "path", "paths"))}
-	case j.Failed > 0:
-		return outcome{exitIncomplete, cli.Count(j.Failed, "path", "paths") + " could not be restored; all others were"}
-	case j.NotSet > 0:
-		return outcome{exitIncomplete, "attributes of " + cli.Count(j.NotSet, "path", "paths") + " could not be set"}
-	case j.OwnersNotSet > 0:
-		return outcome{exitIncomplete, "owners not set, which only root may; --no-owner restores without them"}
+// restoreOutcome says all that is not as it was, a line each. The exit code is
+// that of the worst.
+func restoreOutcome(j restoreJSON, damaged uint64) error {
+	var lines []string
+	code := exitIncomplete
+	if j.Failed > 0 {
+		line := cli.Count(j.Failed, "path", "paths") + " could not be restored"
+		if damaged > 0 {
+			code = exitDamage
+			line += fmt.Sprintf(", %s because the repository is damaged (restante check says what is affected)", cli.Number(damaged))
+		}
+		lines = append(lines, line)
 	}
-	return nil
-}
-
-// isDamage reports whether an error is the repository's fault.
-func isDamage(err error) bool {
-	return errors.As(err, new(*repo.DamageError)) || errors.Is(err, snapshot.ErrDamaged) || errors.Is(err, restore.ErrDamaged)
+	if j.NotSet > 0 {
+		lines = append(lines, "attributes of "+cli.Count(j.NotSet, "path", "paths")+" could not be set")
+	}
+	if j.OwnersNotSet > 0 {
+		lines = append(lines, "owners not set, which only root may; --no-owner restores without them")
+	}
+	if len(lines) == 0 {
+		return nil
+	}
+	return outcome{code, strings.Join(lines, "\n")}
 }

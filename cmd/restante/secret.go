@@ -63,10 +63,14 @@ func asPassword(data []byte, where string) (credential, error) {
 }
 
 // checkPassword refuses the empty passphrase: it would open to everybody, and
-// comes from an unset variable more often than from a person.
+// comes from an unset variable more often than from a person. Several lines
+// are most likely some other file, and could not be typed.
 func checkPassword(password, where string) (string, error) {
 	if password == "" {
 		return "", fmt.Errorf("the password is empty: %s has none", where)
+	}
+	if strings.ContainsAny(password, "\r\n") {
+		return "", fmt.Errorf("%s has several lines; a passphrase is one line", where)
 	}
 	return password, nil
 }

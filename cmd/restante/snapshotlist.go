@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -27,17 +26,12 @@ func (o *opened) readable(ctx context.Context, out *output) ([]listed, error) {
 		if errors.Is(err, repo.ErrCannotRead) {
 			return err
 		}
-		var record *snapshot.Snapshot
-		if err == nil {
-			if record, err = snapshot.DecodeSnapshot(obj.Payload); err != nil {
-				err = fmt.Errorf("snapshot %s: %w", obj.ID, err)
-			}
-		}
+		s, err := decode(obj, err)
 		switch {
 		case err == nil:
-			all = append(all, listed{id: obj.ID.String(), size: obj.Size, record: record})
+			all = append(all, s)
 			return nil
-		case errors.As(err, new(*repo.DamageError)), errors.Is(err, snapshot.ErrDamaged):
+		case isDamage(err):
 			damaged++
 		default:
 			other++

@@ -43,7 +43,8 @@ func newSnapshotsCommand(a *app) *cobra.Command {
 printed, as a warning, and the exit code is 4.
 
 ` + jsonHelp([]snapshotInfo{}),
-		Args: noArgs,
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.run(func(ctx context.Context, out *output, _ []string) error {
 			return a.runSnapshots(ctx, out, filter, tags)
 		}),
@@ -63,7 +64,11 @@ func (a *app) runSnapshots(ctx context.Context, out *output, filter choice, tags
 	if failed != nil && !errors.As(failed, new(outcome)) {
 		return failed
 	}
-	shown := slices.DeleteFunc(filter.filter(all), func(s listed) bool {
+	ofStore, err := filter.filter(all)
+	if err != nil {
+		return errors.Join(err, failed)
+	}
+	shown := slices.DeleteFunc(ofStore, func(s listed) bool {
 		return slices.ContainsFunc(tags, func(tag string) bool { return !slices.Contains(s.record.Tags, tag) })
 	})
 	if len(all) == 0 {
@@ -89,9 +94,15 @@ func (a *app) runSnapshots(ctx context.Context, out *output, filter choice, tags
 	return failed
 }
 
-// filter returns the snapshots of the store and host that c names.
-func (c *choice) filter(all []listed) []listed {
-	return slices.DeleteFunc(slices.Clone(all), func(s listed) bool {
+// filter returns the snapshots of the store and host that c names. It is an
+// error if there are others only.
+func (c *choice) filter(all []listed) ([]listed, error) {
+	some := slices.DeleteFunc(slices.Clone(all), func(s listed) bool {
 		return c.store != "" && s.record.Store != c.store || c.host != "" && s.record.Host != c.host
 	})
+	if len(all) == 0 || len(some) > 0 {
+		return some, nil
+	}
+	_, err := cli.Select(candidates(all), cli.Query{Store: c.store, Host: c.host})
+	return nil, err
 }

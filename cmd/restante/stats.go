@@ -41,7 +41,8 @@ would restore, of all stores or those that --store and --host name, against what
 the whole repository takes on its storage.
 
 ` + jsonHelp(statsInfo{}),
-		Args: noArgs,
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.run(func(ctx context.Context, out *output, _ []string) error {
 			return a.runStats(ctx, out, filter)
 		}),
@@ -60,8 +61,12 @@ func (a *app) runStats(ctx context.Context, out *output, filter choice) error {
 	if failed != nil && !errors.As(failed, new(outcome)) {
 		return failed
 	}
+	some, err := filter.filter(all)
+	if err != nil {
+		return errors.Join(err, failed)
+	}
 	info := statsInfo{Repository: o.path}
-	if !info.addSnapshots(filter.filter(all)) {
+	if !info.addSnapshots(some) {
 		return fmt.Errorf("adding up snapshots: %w", snapshot.ErrDamaged)
 	}
 	usage, err := o.Usage(ctx)

@@ -19,10 +19,11 @@ type versionInfo struct {
 
 func newVersionCommand(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the program's version",
-		Long:  "Print the program's version.\n\n" + jsonHelp(versionInfo{}),
-		Args:  noArgs,
+		Use:               "version",
+		Short:             "Print the program's version",
+		Long:              "Print the program's version.\n\n" + jsonHelp(versionInfo{}),
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.run(func(_ context.Context, out *output, _ []string) error {
 			return runVersion(out, thisVersion())
 		}),
