@@ -136,6 +136,7 @@ type run struct {
 	own      map[fileID]bool // folders that are left out
 	session  *repo.Session
 	parent   *parent // nil if nothing is known of an earlier snapshot
+	spare    shelf
 
 	// keep is not cancelled by Ctrl-C: what was read is stored, so that the
 	// next run need not read it again.
@@ -183,7 +184,7 @@ func Run(ctx context.Context, r *repo.Repository, opts Options) (*Result, error)
 }
 
 func newRun(ctx context.Context, r *repo.Repository, opts Options) *run {
-	run := &run{repo: r, opts: opts, limits: opts.limits, progress: opts.Progress, started: time.Now(), own: ownFolders(opts.Skip), keep: context.WithoutCancel(ctx)}
+	run := &run{repo: r, opts: opts, limits: opts.limits, progress: opts.Progress, started: time.Now(), own: ownFolders(opts.Skip), keep: context.WithoutCancel(ctx), spare: make(shelf, 16)}
 	if run.progress == nil {
 		run.progress = &Progress{}
 	}

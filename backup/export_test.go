@@ -67,7 +67,7 @@ func ReadParent(path string) ([]ParentRecord, bool) {
 	var all []ParentRecord
 	for c := p.from(""); c.read(); {
 		n := c.next
-		all = append(all, ParentRecord{n.key, n.role, n.id.inode, n.id.ctime, string(n.entry)})
+		all = append(all, ParentRecord{snapshot.Key(n.key), n.role, n.id.inode, n.id.ctime, string(n.entry)})
 	}
 	return all, true
 }

@@ -181,6 +181,15 @@ func (f *file) xattrs() ([]snapshot.Xattr, error) {
 	return out, nil
 }
 
+// openLimit returns how many files this process may have open.
+func openLimit() int {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		return 256 // the least that POSIX systems give
+	}
+	return int(min(uint64(limit.Cur), 1<<20))
+}
+
 // retry makes a system call again when a signal interrupted it.
 func retry(call func() (int, error)) (int, error) {
 	for {

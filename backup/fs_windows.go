@@ -91,6 +91,10 @@ func (h handle) open(name string) (*file, error) {
 	return &file{f}, nil
 }
 
+// openLimit returns how many files this process may have open; Windows sets no
+// such limit.
+func openLimit() int { return 1 << 20 }
+
 // A file is open for reading.
 type file struct{ *os.File }
 

@@ -3,6 +3,7 @@ package backup
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"restante/mailstore"
 	"restante/snapshot"
@@ -14,24 +15,39 @@ const (
 	// nobody renames.
 	heldNames = 512
 
+	// heldFolders is how many folders are held at most, on all levels.
+	heldFolders = 1024
+
 	heldRounds   = 5
 	missedRounds = 8
+
+	// restTime is how old a folder's time must be to prove that it is at rest:
+	// file systems keep times as coarse as that.
+	restTime = 2 * time.Second
 )
 
 // A siblings is what a folder was listed to have in it.
 type siblings struct {
 	names  []string // sorted
 	held   map[string]*folder
-	missed int // how often something was not there any more
+	room   int  // how many it may hold
+	left   *int // how many more all may hold
+	missed int  // how often something was not there any more
 }
+
+// mayHold returns how many folders may be held on all levels: files have to be
+// opened, too.
+func mayHold() int { return min(heldFolders, openLimit()/4) }
 
 // list lists a folder and opens the folders in it at once, again until the
 // names stay the same. A mail server that renames a folder from then on moves
 // a name and not what is open: the folder is saved under the name that it was
-// listed by, as messages are. The caller releases what is held.
-func list(d *folder) (*siblings, error) {
+// listed by, as messages are. It holds up to half of the left ones, so that
+// some are left for the folders below. The caller releases what is held.
+func list(d *folder, left *int) (*siblings, error) {
+	began := time.Now()
 	names, err := d.names()
-	s := &siblings{names: names, held: map[string]*folder{}}
+	s := &siblings{names: names, held: map[string]*folder{}, room: *left / 2, left: left}
 	if err != nil || len(names) > heldNames {
 		return s, err
 	}
@@ -40,16 +56,18 @@ func list(d *folder) (*siblings, error) {
 		for _, name := range s.names {
 			s.hold(d, name, known)
 		}
+		if st, err := d.lstat(""); err == nil && began.Sub(st.mtime.Go()) > restTime {
+			break // nothing has come or gone since it was listed
+		}
 		again, err := relist(d)
 		if err != nil || slices.Equal(again, s.names) {
 			break
 		}
 		s.names = again
 	}
-	for name, sub := range s.held {
+	for name := range s.held {
 		if _, listed := slices.BinarySearch(s.names, name); !listed { // removed, and not renamed
-			sub.release()
-			delete(s.held, name)
+			s.drop(name)
 		}
 	}
 	return s, nil
@@ -58,7 +76,7 @@ func list(d *folder) (*siblings, error) {
 // hold opens the folder of this name, if it is one. A folder that is held under
 // another name has been renamed.
 func (s *siblings) hold(d *folder, name string, known map[fileID]string) {
-	if s.held[name] != nil {
+	if s.held[name] != nil || len(s.held) >= s.room {
 		return
 	}
 	if st, err := d.lstat(name); err != nil || st.kind != snapshot.Dir {
@@ -74,15 +92,24 @@ func (s *siblings) hold(d *folder, name string, known map[fileID]string) {
 		return
 	}
 	if before, renamed := known[st.file()]; renamed {
-		s.held[before].release()
-		delete(s.held, before)
+		s.drop(before)
 	}
 	s.held[name], known[st.file()] = sub, name
+	*s.left--
+}
+
+// drop lets go of the folder that is held under the name.
+func (s *siblings) drop(name string) {
+	if sub := s.held[name]; sub != nil {
+		sub.release()
+		delete(s.held, name)
+		*s.left++
+	}
 }
 
 func (s *siblings) release() {
-	for _, sub := range s.held {
-		sub.release()
+	for name := range s.held {
+		s.drop(name)
 	}
 }
 

@@ -44,9 +44,10 @@ const (
 // errParent says that a parent cache cannot be used.
 var errParent = errors.New("the parent cache is damaged")
 
-// A known is what the parent cache says of one path.
+// A known is what the parent cache says of one path. Its bytes are parts of a
+// block, so that what is only passed by costs nothing.
 type known struct {
-	key   snapshot.Key
+	key   []byte
 	role  mailstore.FileRole
 	id    identity
 	entry []byte
@@ -226,10 +227,10 @@ func (p *parent) from(k snapshot.Key) *cursor {
 // messages returns the files directly in the folder with this key by the base
 // names of messages, none if they are more than limit.
 func (p *parent) messages(dir snapshot.Key, limit int) map[string]known {
-	found := map[string]known{}
+	found := map[string]known{} // never nil
 	begin := dir + "\x00"
 	for c := p.from(begin); c.read(); {
-		if c.next.key < begin {
+		if string(c.next.key) < string(begin) {
 			continue
 		}
 		name, in := cutKey(c.next.key, begin)
@@ -237,7 +238,7 @@ func (p *parent) messages(dir snapshot.Key, limit int) map[string]known {
 			break
 		}
 		if len(found) == limit {
-			return nil
+			return map[string]known{}
 		}
 		found[mailstore.BaseName(name)] = c.next
 	}
@@ -245,8 +246,8 @@ func (p *parent) messages(dir snapshot.Key, limit int) map[string]known {
 }
 
 // cutKey returns what comes behind the prefix of a key.
-func cutKey(k, prefix snapshot.Key) (rest string, ok bool) {
-	if len(k) < len(prefix) || k[:len(prefix)] != prefix {
+func cutKey(k []byte, prefix snapshot.Key) (rest string, ok bool) {
+	if len(k) < len(prefix) || string(k[:len(prefix)]) != string(prefix) {
 		return "", false
 	}
 	return string(k[len(prefix):]), true
@@ -271,14 +272,14 @@ type cursor struct {
 func (c *cursor) find(k, base snapshot.Key) (old known, found bool) {
 	for c.full || c.read() {
 		c.full = true
-		if c.next.key > k {
+		if string(c.next.key) > string(k) {
 			if !found && sameBase(c.next.key, base) {
 				return c.next, true
 			}
 			return old, found
 		}
 		c.full = false
-		if c.next.key == k {
+		if string(c.next.key) == string(k) {
 			return c.next, true
 		}
 		if sameBase(c.next.key, base) {
@@ -289,7 +290,7 @@ func (c *cursor) find(k, base snapshot.Key) (old known, found bool) {
 }
 
 // sameBase reports whether k is base with or without flags.
-func sameBase(k, base snapshot.Key) bool {
+func sameBase(k []byte, base snapshot.Key) bool {
 	if base == "" {
 		return false
 	}
@@ -311,7 +312,7 @@ func (c *cursor) read() bool {
 		c.fences = c.fences[1:]
 		c.d = parentDecoder{b: block}
 	}
-	c.next.key = snapshot.Key(c.d.bytes(c.d.uvarint()))
+	c.next.key = c.d.bytes(c.d.uvarint())
 	c.next.role = mailstore.FileRole(c.d.byte())
 	c.next.id = identity{inode: c.d.uvarint(), ctime: snapshot.Time{Sec: c.d.varint(), Nsec: uint32(c.d.uvarint())}}
 	c.next.entry = c.d.bytes(c.d.uvarint())

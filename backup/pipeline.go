@@ -73,6 +73,27 @@ func (b *batch) finish() (next []*batch) {
 	return next
 }
 
+// A shelf keeps the room of items that are recorded for those to come: they
+// would be most of the garbage of a run that finds nothing changed.
+type shelf chan []item
+
+func (s shelf) put(items []item) {
+	clear(items)
+	select {
+	case s <- items[:0]:
+	default:
+	}
+}
+
+func (s shelf) take() []item {
+	select {
+	case items := <-s:
+		return items
+	default:
+		return nil
+	}
+}
+
 // abandon finishes batches that nobody will read, and those that wait for them.
 func abandon(todo []*batch) {
 	for len(todo) > 0 {
@@ -165,6 +186,7 @@ func (run *run) pipeline(ctx context.Context, rec *recorder) error {
 		case <-b.done:
 			if ctx.Err() == nil {
 				fail(rec.batch(run.keep, b))
+				run.spare.put(b.items)
 			}
 		case <-ctx.Done(): // whoever has b finishes it
 		}

@@ -112,19 +112,20 @@ func (rec *recorder) gone(it *item) {
 
 // tell tells a person what is worth knowing of the item.
 func (rec *recorder) tell(it *item) {
-	n := Notice{Path: it.key.Path(), Text: it.note}
 	kind := it.entry.Kind
 	special := kind == snapshot.Socket || kind == snapshot.CharDevice || kind == snapshot.BlockDevice
+	n := Notice{Text: it.note}
 	switch {
 	case it.err != nil:
 		n.Text, n.Fatal = it.entry.Reason, true
-		if len(rec.result.Unsaved) < maxUnsaved {
-			rec.result.Unsaved = append(rec.result.Unsaved, n)
-		}
 	case special && it.old != kind: // once, not every night
 		n.Text = "it is a " + kind.String() + ": its name and attributes are saved, it has no content"
 	case it.note == "":
 		return
+	}
+	n.Path = it.key.Path()
+	if n.Fatal && len(rec.result.Unsaved) < maxUnsaved {
+		rec.result.Unsaved = append(rec.result.Unsaved, n)
 	}
 	rec.run.notice(n)
 }

@@ -31,6 +31,7 @@ type walker struct {
 	work    chan<- *batch
 	ordered chan<- *batch
 	open    *batch   // being filled
+	left    int      // how many more folders may be held
 	waiting []*latch // of the Maildirs that the walk is in, and that hold batches for what is still to come
 }
 
@@ -49,7 +50,7 @@ func (run *run) walk(ctx context.Context, work, ordered chan<- *batch) error {
 	if err != nil {
 		return err
 	}
-	w := &walker{run: run, parent: run.parent.from(""), work: work, ordered: ordered}
+	w := &walker{run: run, parent: run.parent.from(""), work: work, ordered: ordered, left: mayHold()}
 	for _, root := range roots {
 		if err == nil {
 			err = w.walkRoot(ctx, root)
@@ -95,7 +96,7 @@ func (w *walker) walkFile(ctx context.Context, d *folder, root rootAt) error {
 func (w *walker) walkFolder(ctx context.Context, s spot, st stat) error {
 	s.info = w.run.opts.Store.Dir(w.root, s.path)
 	var err error
-	s.beside, err = list(s.dir)
+	s.beside, err = list(s.dir, &w.left)
 	defer s.beside.release()
 	names := s.beside.names
 	if len(s.key) > maxFolderKey {
@@ -130,8 +131,7 @@ func (w *walker) addFolder(ctx context.Context, s spot, st stat, err error) erro
 
 // walkName records one name of a folder, and what lies below it.
 func (w *walker) walkName(ctx context.Context, s spot, name string) error {
-	path := join(s.path, name)
-	if w.run.opts.Exclude.Match(path) {
+	if w.excluded(s, name) {
 		return nil
 	}
 	st, err := s.lstat(name)
@@ -145,6 +145,11 @@ func (w *walker) walkName(ctx context.Context, s spot, name string) error {
 	it.role, it.mailbox = s.info.File(name)
 	w.prepare(&it, err)
 	return w.add(ctx, s.dir, nil, it)
+}
+
+// excluded reports whether the user wants a name of a folder to be left out.
+func (w *walker) excluded(s spot, name string) bool {
+	return !w.run.opts.Exclude.Empty() && w.run.opts.Exclude.Match(join(s.path, name))
 }
 
 // walkSub records a folder in a folder.
@@ -223,7 +228,7 @@ func (w *walker) compare(it *item, old known) {
 		old.id.inode != it.st.id.inode || old.role != it.role || !mtimeSettled {
 		return
 	}
-	if old.key == it.key {
+	if string(old.key) == string(it.key) {
 		if old.id.ctime == it.st.id.ctime && it.st.id.ctime.Sec < settled {
 			it.entry, it.same, it.reading = e, true, false
 		}
@@ -250,7 +255,7 @@ func (w *walker) add(ctx context.Context, d *folder, m *maildir, it item) error 
 // push puts the item into the open batch, and reports whether that is full.
 func (w *walker) push(d *folder, m *maildir, it item) bool {
 	if w.open == nil {
-		w.open = &batch{dir: d, maildir: m, done: make(chan struct{})}
+		w.open = &batch{dir: d, maildir: m, items: w.run.spare.take(), done: make(chan struct{})}
 		d.retain()
 		if m != nil {
 			m.dir.retain()
