@@ -251,8 +251,8 @@ func (run *run) warnf(format string, args ...any) {
 }
 
 // event tells a test what happens: a Maildir's messages are "listed", a path is
-// about to be looked at by a reader ("reading"), the content of a file has been
-// read ("checking"), a path is done with ("read").
+// about to be looked at by a reader ("reading"), a file is "opened" and about to
+// be read, its content has been read ("checking"), a path is done with ("read").
 func (run *run) event(op string, key snapshot.Key) {
 	if run.opts.hook != nil {
 		run.opts.hook(op, key.Path())

@@ -62,8 +62,8 @@ func mixedStore(f *fixture, scale float64) {
 		f.write(dir+"courierimapuiddb", "control too "+dir)
 	}
 	f.write("mail/carol", mbox(30))
-	f.write("alice/large", string(noise(7, 1<<20+int(scale*2e6))))
-	f.write("dave/mail/attached", mail("large")+string(noise(8, 1<<20+int(scale*1e6))))
+	f.write("alice/large", string(noise(7, 600<<10+int(scale*2e6))))
+	f.write("dave/mail/attached", mail("large")+string(noise(8, 100<<10+int(scale*2e6))))
 }
 
 // TestCancel interrupts a run at each of its events, or some of them.
@@ -76,7 +76,7 @@ func TestCancel(t *testing.T) {
 	})
 	events := int(all.Load())
 	wantPieces := reference.pieces()
-	rng, tries := rand.New(rand.NewPCG(9, 9)), 25
+	rng, tries := rand.New(rand.NewPCG(9, 9)), 15
 	if testing.Short() {
 		tries = 8
 	}

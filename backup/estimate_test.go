@@ -34,7 +34,7 @@ func estimate(t *testing.T, roots ...string) uint64 {
 	return n
 }
 
-func write(t *testing.T, path string, data []byte) {
+func write(t testing.TB, path string, data []byte) {
 	t.Helper()
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ func Early(messages int) Limit         { return func(l *limits) { l.early = mess
 func LockWait(d time.Duration) Limit   { return func(l *limits) { l.lockWait = d } }
 func LockSize(bytes uint64) Limit      { return func(l *limits) { l.lockSize = bytes } }
 func SettleTime(d time.Duration) Limit { return func(l *limits) { l.settle = d } }
+func Defaults(l *limits)               { *l = defaultLimits() }
 
 // SetLimits changes limits; the others are as ever.
 func SetLimits(o *Options, changes ...Limit) {

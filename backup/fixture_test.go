@@ -29,7 +29,7 @@ const polynomial = 0x3DA3358B4DC173
 // A fixture is a repository in memory that opens without a passphrase, and
 // what is backed up into it.
 type fixture struct {
-	t      *testing.T
+	t      testing.TB
 	store  storage.Store
 	unlock seal.Unlocker
 	cache  string

@@ -123,3 +123,19 @@ func TestWhatIsToldAfterwards(t *testing.T) {
 		t.Errorf("a second run at once: %+v", run)
 	}
 }
+
+// Folders are held open on all levels, but leave room for the files.
+func TestFoldersHeldAreBounded(t *testing.T) {
+	f := newFixture(t)
+	for _, dir := range []string{"", "d000/", "d000/d000/", "d000/d000/d000/"} {
+		for i := range 450 {
+			must(t, os.Mkdir(f.root(fmt.Sprintf("%sd%03d", dir, i)), 0o700))
+		}
+	}
+	f.write("d000/d000/d000/d000/file", "far down")
+	most := 0
+	f.clean(at("reading", "d000/d000/d000/d000/file", func() { most = len(openFiles(t)) }))
+	if most < 450 || most > 1100 {
+		t.Errorf("%d files were open", most)
+	}
+}

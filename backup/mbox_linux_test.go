@@ -55,7 +55,7 @@ func TestMboxIsReadWithItsLock(t *testing.T) {
 				}
 			})
 		})
-		if want := map[string]bool{"reading": false, "checking": true, "read": false}; fmt.Sprint(locked) != fmt.Sprint(want) {
+		if want := map[string]bool{"reading": false, "opened": size > 0, "checking": true, "read": false}; fmt.Sprint(locked) != fmt.Sprint(want) {
 			t.Errorf("%s: locked %v", name, locked)
 		}
 	}

@@ -1,6 +1,7 @@
 package backup_test
 
 import (
+	"os"
 	"path/filepath"
 	"slices"
 	"testing"
@@ -63,4 +64,33 @@ func FuzzParentFile(f *testing.F) {
 			t.Errorf("it reads as %+v", records)
 		}
 	})
+}
+
+// TestParentCacheFlips flips each byte. Either the cache is not used, or it
+// ends before the damage.
+func TestParentCacheFlips(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "parent")
+	var want []backup.ParentRecord
+	for i := range 40 {
+		want = append(want, backup.ParentRecord{Key: snapshot.Key(messageName(i)), Role: 1, Inode: uint64(i), Entry: "entry"})
+	}
+	if err := backup.WriteParent(path, want); err != nil {
+		t.Fatal(err)
+	}
+	good, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range good {
+		bad := slices.Clone(good)
+		bad[i] ^= 0x10
+		write(t, path, bad)
+		if got, ok := backup.ReadParent(path); ok && len(got) > 0 {
+			t.Errorf("byte %d of %d: %d records", i, len(good), len(got))
+		}
+	}
+	write(t, path, good)
+	if got, ok := backup.ReadParent(path); !ok || !slices.Equal(got, want) {
+		t.Errorf("unharmed it reads as %v", got)
+	}
 }

@@ -225,6 +225,7 @@ func (a *attempt) read(ctx context.Context) (stable bool, err error) {
 		it.st, it.entry = before, entryOf(before)
 		it.entry.Xattrs, fileErr = a.file.xattrs()
 	}
+	a.run.event("opened", it.key)
 	if fileErr == nil {
 		src := &source{f: a.file, run: a.run}
 		if err := a.content(ctx, it, src); err != nil && src.err == nil {

@@ -37,7 +37,7 @@ func (f *fixture) parentCache() string {
 }
 
 // settled is the rule of the real world.
-func settled(o *backup.Options) { backup.SetLimits(o, backup.SettleTime(2*time.Second)) }
+func settled(o *backup.Options) { backup.SetLimits(o, backup.Defaults) }
 
 func TestUnchangedStoreIsNotRead(t *testing.T) {
 	f := newFixture(t)
@@ -297,6 +297,7 @@ func TestRenamedMessagesAreNotRead(t *testing.T) {
 	}
 	f.write("alice/Maildir/cur/plain", mail("without flags"))
 	f.write("alice/Maildir/cur/changed:2,", mail("will be another"))
+	setTime(t, f.write("alice/Maildir/cur/replaced:2,", mail("one")), 1_700_000_000, 0)
 	f.clean()
 	cur := f.root("alice/Maildir/cur/")
 	must(t, os.Rename(cur+"/"+messageName(0)+":2,S", cur+"/"+messageName(0)+":2,RS")) // sorts before
@@ -311,14 +312,16 @@ func TestRenamedMessagesAreNotRead(t *testing.T) {
 	}
 	must(t, os.Remove(cur+"/changed:2,"))
 	f.write("alice/Maildir/cur/changed:2,S", mail("was another one"))
+	setTime(t, f.write("alice/Maildir/cur/replaced:2,S", mail("two")), 1_700_000_000, 0) // looks the same, but for its inode
+	must(t, os.Remove(cur+"/replaced:2,"))
 	result := f.clean()
 	run := result.Snapshot.Run
 	// What has the same name and another ctime is read: its content may be another.
-	read := len(mail("was another one")) + len(content(t, f.roots[0])["alice/Maildir/cur/"+messageName(3)+":2,S"])
-	if run.BytesRead != uint64(read) || run.New+run.Changed != 2 || run.Removed > 1 || run.Unchanged != 15 {
+	read := len(mail("was another one")) + len(mail("two")) + len(content(t, f.roots[0])["alice/Maildir/cur/"+messageName(3)+":2,S"])
+	if run.BytesRead != uint64(read) || run.New+run.Changed != 3 || run.Removed > 1 || run.Unchanged != 15 {
 		t.Errorf("run %+v", run)
 	}
-	if n := result.Snapshot.Tree.Counts.Messages; n != 17 {
+	if n := result.Snapshot.Tree.Counts.Messages; n != 18 {
 		t.Errorf("%d messages", n)
 	}
 	dir, _ := f.restore(result)

@@ -129,10 +129,18 @@ func TestEntryOverTheLimits(t *testing.T) {
 			t.Skip("it takes no more attributes: ", err)
 		}
 	}
+	path = f.write("alice/heavy", "content")
+	for i := range 70 {
+		if err := unix.Setxattr(path, fmt.Sprint("user.", i), make([]byte, 64<<10), 0); err != nil {
+			t.Skip("it takes no larger attributes: ", err)
+		}
+	}
 	f.write("alice/other", "x")
 	result := f.run()
-	if e := f.entries(result)["alice/file"]; e.Kind != snapshot.Unsaved || !strings.Contains(e.Reason, "too large") {
-		t.Errorf("it is %v: %q", e.Kind, e.Reason)
+	for _, path := range []string{"alice/file", "alice/heavy"} {
+		if e := f.entries(result)[path]; e.Kind != snapshot.Unsaved || !strings.Contains(e.Reason, "too large") {
+			t.Errorf("%s is %v: %q", path, e.Kind, e.Reason)
+		}
 	}
 	if e := f.entries(result)["alice/other"]; e.Kind != snapshot.File {
 		t.Errorf("the next is %v", e.Kind)
