@@ -1,7 +1,6 @@
 package cli_test
 
 import (
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -58,24 +57,4 @@ func FuzzName(f *testing.F) {
 			t.Errorf("Line(%q) = %q", name, line)
 		}
 	})
-}
-
-func TestNear(t *testing.T) {
-	known := []string{"alice@example.com", "alicia@example.com", "bob@example.com", "carol@example.com", "carol@example.org", "sales", "Ünal"}
-	for name, want := range map[string][]string{
-		"alcie@example.com": {"alice@example.com", "alicia@example.com"},
-		"alice":             {"alice@example.com"},
-		"ali":               {"alice@example.com", "alicia@example.com"},
-		"BOB":               {"bob@example.com"},
-		"carol@example.net": {"carol@example.com", "carol@example.org"},
-		"sale":              {"sales"},
-		"ünla":              {"Ünal"},
-		"zebra":             nil,
-		"":                  nil,
-		"example":           {"alice@example.com", "alicia@example.com", "bob@example.com"},
-	} {
-		if got := cli.Near(name, known); !slices.Equal(got, want) {
-			t.Errorf("Near(%q) = %q, want %q", name, got, want)
-		}
-	}
 }
