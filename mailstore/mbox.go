@@ -3,6 +3,8 @@ package mailstore
 import (
 	"bytes"
 	"strconv"
+
+	"restante/message"
 )
 
 // MboxHead is how many bytes of a file LooksLikeMbox wants to see.
@@ -13,40 +15,8 @@ const MboxHead = 512
 func LooksLikeMbox(head []byte) bool {
 	head = bytes.TrimLeft(head, "\r\n")
 	line, _, whole := bytes.Cut(head, []byte("\n"))
-	return whole && isFromLine(line)
+	return whole && message.IsFromLine(line)
 }
-
-// isFromLine reports whether line, without its LF, separates messages: "From ",
-// a sender and a date with a time and a year. Programs write the date in too
-// many ways to ask for more, and plain text has less.
-func isFromLine(line []byte) bool {
-	rest, ok := bytes.CutPrefix(line, []byte("From "))
-	return ok && hasTime(rest) && hasYear(rest)
-}
-
-// hasTime looks for two digits, a colon and two digits.
-func hasTime(s []byte) bool {
-	for i := 1; i+3 <= len(s); i++ {
-		if s[i] == ':' && isDigit(s[i-1]) && isDigit(s[i+1]) && isDigit(s[i+2]) {
-			return true
-		}
-	}
-	return false
-}
-
-// hasYear looks for a number of four digits that begins with 19 or 20.
-func hasYear(s []byte) bool {
-	for i := 0; i+4 <= len(s); i++ {
-		century := s[i] == '1' && s[i+1] == '9' || s[i] == '2' && s[i+1] == '0'
-		alone := (i == 0 || !isDigit(s[i-1])) && (i+4 == len(s) || !isDigit(s[i+4]))
-		if century && alone && isDigit(s[i+2]) && isDigit(s[i+3]) {
-			return true
-		}
-	}
-	return false
-}
-
-func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
 // An MboxCounter counts the messages of an mbox that is written to it, in
 // parts of any size. A message begins with a "From " line (see LooksLikeMbox)
@@ -111,7 +81,7 @@ func (c *MboxCounter) endLine() {
 	line := bytes.TrimSuffix(c.line, []byte("\r"))
 	atBodyEnd := c.claimed && !c.inHeader && c.start >= c.bodyEnd && c.start <= c.bodyEnd+maxGap
 	switch {
-	case (c.messages == 0 || c.afterGap || atBodyEnd) && isFromLine(line):
+	case (c.messages == 0 || c.afterGap || atBodyEnd) && message.IsFromLine(line):
 		c.begin()
 	case c.inHeader && len(line) == 0:
 		c.inHeader = false

@@ -70,7 +70,7 @@ func beginsHead(v []byte) bool {
 				return i > 0
 			}
 			line, _ := cutLine(v[:min(len(v), maxFromLine)])
-			return isFromLine(bytes.TrimPrefix(line, []byte(">")))
+			return IsFromLine(bytes.TrimPrefix(line, []byte(">")))
 		case b < ' ' || b > '~' || i == maxFieldName:
 			return false
 		}
@@ -178,7 +178,7 @@ func (c *Cutter) skip(v []byte, room int) (n int, why stop) {
 			l.inside, l.gap = false, false
 		case plain[rest[0]] && !l.encoded && (i < minAny || !l.mayBeBase64(trimEnd(rest[:i+1]))):
 			l.gap, l.folded = false, false
-		case l.gap && c.kind == Mbox && isFromLine(rest[:i]):
+		case l.gap && c.kind == Mbox && IsFromLine(rest[:i]):
 			return n, stopFrom
 		case l.mayBeBase64(trimEnd(rest[:i+1])):
 			return n, stopBase64
@@ -251,10 +251,11 @@ func trimEnd(line []byte) []byte {
 	return bytes.TrimSuffix(bytes.TrimSuffix(line, []byte("\n")), []byte("\r"))
 }
 
-// isFromLine reports whether line separates the messages of an mbox: "From ",
-// a sender and a date with a time and a year. Programs write the date in too
-// many ways to ask for more, and plain text has less.
-func isFromLine(line []byte) bool {
+// IsFromLine reports whether line, with or without its end, separates the
+// messages of an mbox: "From ", a sender and a date with a time and a year, in
+// its first 1,024 bytes. Programs write the date in too many ways to ask for
+// more, and plain text has less.
+func IsFromLine(line []byte) bool {
 	rest, ok := bytes.CutPrefix(line[:min(len(line), maxFromLine)], []byte("From "))
 	return ok && hasTime(rest) && hasYear(rest)
 }

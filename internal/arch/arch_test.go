@@ -46,7 +46,7 @@ var allowed = map[string][]string{
 
 	"blob":      {},
 	"chunking":  {},
-	"mailstore": {},
+	"mailstore": {"message"},
 	"message":   {},
 
 	"internal/arch":    {},
