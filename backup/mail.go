@@ -52,7 +52,7 @@ type mailCutter struct {
 
 func newMailCutter(r *reader) *mailCutter {
 	key := r.run.repo.PieceKey()
-	return &mailCutter{r: r, hash: blob.NewHasher(key), recipe: snapshot.NewRecipeWriter(r.pages, key, repo.CutterVersion)}
+	return &mailCutter{r: r, hash: blob.NewHasher(key), recipe: snapshot.NewRecipeWriter(r.writer, key, repo.CutterVersion)}
 }
 
 // file cuts a file of the given kind and returns its recipe.

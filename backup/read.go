@@ -37,7 +37,6 @@ var (
 type reader struct {
 	run     *run
 	writer  *repo.Writer
-	pages   *repo.PageWriter
 	cutter  *chunking.Cutter // made when first needed: proving its polynomial takes a while
 	mail    *mailCutter
 	mailbox int
@@ -50,17 +49,13 @@ func newReader(run *run) (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	pages, err := run.session.NewPageWriter()
-	if err != nil {
-		return nil, err
-	}
-	r := &reader{run: run, writer: writer, pages: pages, mailbox: mailstore.Nobody, buf: make([]byte, chunking.MinSize+1)}
+	r := &reader{run: run, writer: writer, mailbox: mailstore.Nobody, buf: make([]byte, chunking.MinSize+1)}
 	r.mail = newMailCutter(r)
 	return r, nil
 }
 
 func (r *reader) flush() error {
-	return errors.Join(r.writer.Flush(r.run.keep), r.pages.Flush(r.run.keep))
+	return r.writer.Flush(r.run.keep)
 }
 
 // read makes the items of a batch ready. Its error is one of the repository's
@@ -355,7 +350,7 @@ func (r *reader) whole(data []byte) (snapshot.Recipe, error) {
 
 // opaque saves a large file that is no mail, cut by its content.
 func (r *reader) opaque(ctx context.Context, src io.Reader) (snapshot.Recipe, error) {
-	w := snapshot.NewRecipeWriter(r.pages, r.run.repo.PieceKey(), repo.CutterVersion)
+	w := snapshot.NewRecipeWriter(r.writer, r.run.repo.PieceKey(), repo.CutterVersion)
 	err := r.pieces(ctx, blob.Bin, src, func(p snapshot.Piece) error {
 		return w.Append(r.run.keep, snapshot.Item{Kind: snapshot.PieceItem, Piece: p})
 	})

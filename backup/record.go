@@ -18,7 +18,7 @@ const maxUnsaved = 1000
 // parent cache and the figures. It serves one goroutine.
 type recorder struct {
 	run    *run
-	pages  *repo.PageWriter
+	pages  *repo.Writer
 	tree   *snapshot.Builder
 	cache  *parentWriter
 	hasher *blob.Hasher
@@ -42,7 +42,7 @@ type linkGroup struct {
 }
 
 func newRecorder(run *run, cache *parentWriter) (*recorder, error) {
-	pages, err := run.session.NewPageWriter()
+	pages, err := run.session.NewWriter()
 	if err != nil {
 		return nil, err
 	}

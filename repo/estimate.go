@@ -1,6 +1,8 @@
 package repo
 
 import (
+	"context"
+
 	"restante/blob"
 )
 
@@ -11,20 +13,21 @@ const sealedExtra = 16
 // into clumps and compresses these as a [Writer] does, and keeps none of it.
 // It serves one goroutine.
 type Estimator struct {
-	comp   *compressor
+	clumps *gatherer
 	hasher *blob.Hasher
 	seen   map[blob.ID]struct{}
-	open   [blob.Page + 1]openClump // by class
 	size   uint64
 }
 
 // NewEstimator returns an Estimator for an empty repository.
 func NewEstimator(level Compression) (*Estimator, error) {
-	comp, err := newCompressor(level)
-	if err != nil {
-		return nil, err
-	}
-	return &Estimator{comp: comp, hasher: blob.NewHasher(blob.Key{}), seen: map[blob.ID]struct{}{}}, nil
+	e := &Estimator{hasher: blob.NewHasher(blob.Key{}), seen: map[blob.ID]struct{}{}}
+	var err error
+	e.clumps, err = newGatherer(level, func(_ context.Context, _ blob.Class, packed []byte, _ int, _ []Piece) error {
+		e.size += uint64(len(packed) + sealedExtra)
+		return nil
+	})
+	return e, err
 }
 
 // Add takes a piece into account; one that came before counts nothing.
@@ -34,44 +37,15 @@ func (e *Estimator) Add(class blob.Class, data []byte) error {
 		return nil
 	}
 	e.seen[id] = struct{}{}
-	c := &e.open[class]
-	if len(c.raw)+len(data) > clumpSize {
-		if err := e.close(c); err != nil {
-			return err
-		}
-	}
-	c.add(id, data)
-	return nil
+	return e.clumps.add(context.Background(), class, id, data)
 }
 
 // Boundary says that what comes next belongs to another mailbox.
-func (e *Estimator) Boundary() error { return e.closeAll(ownClump) }
+func (e *Estimator) Boundary() error { return e.clumps.closeFrom(context.Background(), ownClump) }
 
 // Size returns how many bytes all that was added takes, and ends the clumps
 // that were being filled.
 func (e *Estimator) Size() (uint64, error) {
-	err := e.closeAll(1)
+	err := e.clumps.closeFrom(context.Background(), 1)
 	return e.size, err
-}
-
-// closeAll ends the clumps that hold so many bytes at least.
-func (e *Estimator) closeAll(least int) error {
-	for i := range e.open {
-		if c := &e.open[i]; len(c.raw) >= least {
-			if err := e.close(c); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (e *Estimator) close(c *openClump) error {
-	if len(c.raw) == 0 {
-		return nil
-	}
-	packed, err := e.comp.pack(c.raw)
-	e.size += uint64(len(packed) + sealedExtra)
-	c.reset()
-	return err
 }

@@ -207,7 +207,7 @@ func backUp(t *testing.T, r *repo.Repository, c content) (err error) {
 	if err != nil {
 		return err
 	}
-	pages, err := s.NewPageWriter()
+	pages, err := s.NewWriter()
 	if err != nil {
 		return err
 	}

@@ -216,7 +216,7 @@ type writer struct {
 	t     *testing.T
 	s     *repo.Session
 	w     *repo.Writer
-	pages *repo.PageWriter
+	pages *repo.Writer
 	key   blob.Key
 	recs  []snapshot.Record
 }
@@ -231,7 +231,7 @@ func (f *fixture) begin(t *testing.T, r *repo.Repository) *writer {
 	if w.w, err = s.NewWriter(); err != nil {
 		t.Fatal(err)
 	}
-	if w.pages, err = s.NewPageWriter(); err != nil {
+	if w.pages, err = s.NewWriter(); err != nil {
 		t.Fatal(err)
 	}
 	return w

@@ -1,0 +1,98 @@
+package repo
+
+import (
+	"context"
+
+	"restante/blob"
+)
+
+// How large clumps grow, in raw bytes. DESIGN.md has the table behind the
+// figures.
+const (
+	clumpSize     = 512 << 10
+	pageClumpSize = 128 << 10
+
+	// A clump of at least this size is closed where another mailbox begins,
+	// so that reading one mailbox opens little of another; smaller ones are
+	// shared, because small clumps compress badly.
+	ownClump = clumpSize / 4
+)
+
+// A gatherer fills clumps with pieces, by class, and packs those that are
+// full. It serves one goroutine.
+type gatherer struct {
+	comp  *compressor
+	open  [blob.Page + 1]openClump // by class
+	dense openClump                // pieces of class Bin that are compressed already
+
+	// out takes a packed clump, valid until it returns, and what it is made of.
+	out func(ctx context.Context, class blob.Class, packed []byte, raw int, pieces []Piece) error
+}
+
+func newGatherer(level Compression, out func(context.Context, blob.Class, []byte, int, []Piece) error) (*gatherer, error) {
+	comp, err := newCompressor(level)
+	if err != nil {
+		return nil, err
+	}
+	g := &gatherer{comp: comp, dense: openClump{class: blob.Bin, dense: true}, out: out}
+	for c := range g.open {
+		g.open[c].class = blob.Class(c)
+	}
+	return g, nil
+}
+
+// add takes a piece in.
+func (g *gatherer) add(ctx context.Context, class blob.Class, id blob.ID, data []byte) error {
+	limit := clumpSize
+	if class == blob.Page {
+		limit = pageClumpSize
+	}
+	c := &g.open[class]
+	if class == blob.Bin && isDense(data) {
+		c = &g.dense
+	}
+	if len(c.raw) > 0 && len(c.raw)+len(data) > limit {
+		if err := g.close(ctx, c); err != nil {
+			return err
+		}
+	}
+	if len(data) >= limit { // a clump of its own, with no copy made
+		return g.pack(ctx, c, data, []Piece{{id, uint32(len(data))}})
+	}
+	c.add(id, data)
+	return nil
+}
+
+// closeFrom closes the open clumps of at least size bytes.
+func (g *gatherer) closeFrom(ctx context.Context, size int) error {
+	for i := range g.open {
+		if c := &g.open[i]; len(c.raw) >= size {
+			if err := g.close(ctx, c); err != nil {
+				return err
+			}
+		}
+	}
+	if len(g.dense.raw) >= size {
+		return g.close(ctx, &g.dense)
+	}
+	return nil
+}
+
+func (g *gatherer) close(ctx context.Context, c *openClump) error {
+	err := g.pack(ctx, c, c.raw, c.pieces)
+	c.reset()
+	return err
+}
+
+// pack packs raw bytes as a clump of c's class.
+func (g *gatherer) pack(ctx context.Context, c *openClump, raw []byte, pieces []Piece) error {
+	pack := g.comp.pack
+	if c.dense {
+		pack = g.comp.keep
+	}
+	packed, err := pack(raw)
+	if err != nil {
+		return err
+	}
+	return g.out(ctx, c.class, packed, len(raw), pieces)
+}
