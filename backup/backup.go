@@ -73,6 +73,11 @@ type Options struct {
 	Compression repo.Compression
 	MinFree     uint64
 
+	// First, if not nil, is called before anything is written when the store
+	// has no snapshot that can be read; its error ends the run. A key that
+	// cannot read snapshots cannot tell, and it is not called.
+	First func(ctx context.Context) error
+
 	CacheDir string
 	Progress *Progress    // may be nil
 	Notice   func(Notice) // told of each thing that a person should know; called by one goroutine at a time
@@ -165,6 +170,11 @@ func Run(ctx context.Context, r *repo.Repository, opts Options) (*Result, error)
 	shrink := run.checkShrink(last)
 	if shrink != nil && !opts.AllowShrink {
 		return nil, shrink
+	}
+	if last.none && opts.First != nil {
+		if err := opts.First(ctx); err != nil {
+			return nil, err
+		}
 	}
 	intent := repo.Intent{Operation: "backup", Store: opts.Name, Host: opts.Host, User: opts.User, Parent: run.parent.id()}
 	run.session, err = r.Begin(ctx, repo.SessionOptions{Intent: intent, Compression: opts.Compression, MinFree: opts.MinFree})

@@ -1,6 +1,8 @@
 package backup_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -137,5 +139,22 @@ func TestFoldersHeldAreBounded(t *testing.T) {
 	f.clean(at("reading", "d000/d000/d000/d000/file", func() { most = len(openFiles(t)) }))
 	if most < 450 || most > 1100 {
 		t.Errorf("%d files were open", most)
+	}
+}
+
+// What has to be known before a first backup is asked then, and only then.
+func TestFirstIsAskedBeforeAFirstBackup(t *testing.T) {
+	f := newFixture(t)
+	f.maildir("alice/Maildir", 1)
+	before := len(f.objects())
+	o := f.options()
+	full := errors.New("it does not fit")
+	o.First = func(context.Context) error { return full }
+	if _, err := f.try(t.Context(), f.store, o); !errors.Is(err, full) || len(f.objects()) != before {
+		t.Errorf("%v, %d objects came", err, len(f.objects())-before)
+	}
+	f.clean()
+	if _, err := f.try(t.Context(), f.store, o); err != nil {
+		t.Errorf("a second backup: %v", err)
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 // A previous is what is known of the newest snapshot of this store.
 type previous struct {
+	none      bool // there is none, as far as can be known
 	mailboxes int
 	byRoot    []int // of Store.Roots; nil if it had other roots, or only one
 	leftOut   int   // snapshots that could not be read; the newest may be among them
@@ -51,7 +52,7 @@ func (run *run) lastSnapshot(ctx context.Context) (last previous, err error) {
 		run.dropParent()
 	}
 	if newest == nil {
-		last.leftOut = run.repo.LeftOut()
+		last.none, last.leftOut = true, run.repo.LeftOut()
 		return last, nil
 	}
 	last.mailboxes = int(newest.Mailboxes.Counts.Entries)

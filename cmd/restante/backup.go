@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -129,9 +130,9 @@ func runBackup(ctx context.Context, out *output, a *app, o *backupOptions, args 
 // runOnce runs the backup with its progress shown, again while the store is
 // being backed up by another, as long as the user wants to wait.
 func runOnce(ctx context.Context, out *output, r *opened, o *backupOptions, opts backup.Options) (*backup.Result, error) {
-	if err := checkSpace(ctx, r, o, opts); err != nil {
-		return nil, err
-	}
+	// Once, however often the store is found locked.
+	space := sync.OnceValue(func() error { return checkSpace(ctx, r, o, opts) })
+	opts.First = func(context.Context) error { return space() }
 	deadline := time.Now().Add(o.retryLock)
 	for {
 		result, err := withProgress(ctx, out, r, opts)

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -10,7 +9,6 @@ import (
 	"restante/backup"
 	"restante/cmd/restante/internal/cli"
 	"restante/mailstore"
-	"restante/repo"
 	"restante/storage"
 	"restante/storage/local"
 )
@@ -167,22 +165,11 @@ func follow(ctx context.Context, bar *cli.Progress, store *mailstore.Store, p *b
 	}
 }
 
-// checkSpace refuses a first backup that cannot fit, before it writes.
+// checkSpace refuses a first backup that cannot fit. Later ones store what is
+// new only, and how much that is cannot be known before.
 func checkSpace(ctx context.Context, r *opened, o *backupOptions, opts backup.Options) error {
 	if o.minFree == 0 || o.dryRun {
 		return nil
-	}
-	all, _, err := r.snapshots(ctx)
-	if err != nil {
-		if errors.Is(err, repo.ErrCannotRead) {
-			return nil
-		}
-		return err
-	}
-	for _, s := range all {
-		if s.record.Store == opts.Name && s.record.Host == opts.Host {
-			return nil // it stores what is new only, and that is not known before
-		}
 	}
 	free, err := local.Room(r.path)
 	if err != nil {
