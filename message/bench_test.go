@@ -8,6 +8,17 @@ import (
 	"restante/message"
 )
 
+func BenchmarkEncode(b *testing.B) {
+	data := []byte(noise(message.EncodeStep))
+	out := make([]byte, 2*len(data))
+	var e message.LineEncoder
+	b.SetBytes(int64(len(data)))
+	for b.Loop() {
+		e.Reset(76, message.CRLF)
+		e.Encode(out, data)
+	}
+}
+
 func BenchmarkCut(b *testing.B) {
 	attachment := mail(lines(noise(3<<20), 76, "\r\n"), "\r\n")
 	text := "Subject: x\n\n" + strings.Repeat("On Monday we met to talk about what the others had said before.\nIt was short.\n\n", 20_000)

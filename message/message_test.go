@@ -96,6 +96,47 @@ func prove(t testing.TB, s *span) {
 	if made != s.Raw {
 		t.Errorf("%d decoded bytes do not make the %d raw ones", len(s.Decoded), len(s.Raw))
 	}
+	if encode(s) != s.Raw {
+		t.Errorf("%d decoded bytes are not encoded as the %d raw ones", len(s.Decoded), len(s.Raw))
+	}
+}
+
+// encode makes the raw bytes of a base64 span by a LineEncoder, in place: the
+// decoded bytes lie at the end of the room for them, as in a restore.
+func encode(s *span) string {
+	room := make([]byte, len(s.Raw))
+	copy(room[len(room)-len(s.Decoded):], s.Decoded)
+	var e message.LineEncoder
+	e.Reset(s.LineLength, s.LineEnd)
+	n := 0
+	for rest := room[len(room)-len(s.Decoded):]; len(rest) > 0; {
+		step := rest[:min(len(rest), message.EncodeStep)]
+		rest = rest[len(step):]
+		n += e.Encode(room[n:], step)
+	}
+	if !s.Open {
+		n += e.End(room[n:])
+	}
+	return string(room[:n])
+}
+
+func TestLineEncoder(t *testing.T) {
+	const step = message.EncodeStep
+	for _, size := range []int{1, 2, 3, 57, 58, step - 1, step, step + 1, 3*step + 100} {
+		for _, length := range []int{1, 3, 60, 76, 77, 65535} {
+			for end, text := range map[message.LineEnd]string{message.LF: "\n", message.CRLF: "\r\n"} {
+				for _, open := range []bool{false, true} {
+					s := span{Decoded: noise(size), LineLength: length, LineEnd: end, Open: open}
+					if s.Raw = lines(s.Decoded, length, text); open {
+						s.Raw = strings.TrimSuffix(s.Raw, text)
+					}
+					if encode(&s) != s.Raw {
+						t.Errorf("%d bytes in lines of %d, %d at their end, open %v", size, length, end, open)
+					}
+				}
+			}
+		}
+	}
 }
 
 // lines encodes data in lines.

@@ -58,7 +58,7 @@ func (r *Repository) pageClump(ctx context.Context, c blob.Clump) ([]byte, error
 	if raw, ok := r.pages.get(c); ok {
 		return raw, nil
 	}
-	raw, err := r.Clump(ctx, c)
+	raw, err := r.Clump(ctx, nil, c)
 	if err == nil {
 		r.pages.put(c, raw)
 	}
@@ -82,18 +82,19 @@ func (r *Repository) Piece(raw []byte, id blob.ID, place blob.Place) ([]byte, er
 // hasher returns a hasher of its own, for checks that are few.
 func (r *Repository) hasher() *blob.Hasher { return blob.NewHasher(r.keys.ID) }
 
-// Clump fetches a clump and returns its raw bytes, which are the caller's. The
-// seal proves that a writer of this repository made it; which pieces it holds
-// is proved piece by piece.
-func (r *Repository) Clump(ctx context.Context, c blob.Clump) ([]byte, error) {
-	raw, err := r.clump(ctx, c)
+// Clump fetches a clump and returns its raw bytes, in the memory of buf if that
+// has the room, else in new memory, which is the caller's. The seal proves that
+// a writer of this repository made the clump; which pieces it holds is proved
+// piece by piece.
+func (r *Repository) Clump(ctx context.Context, buf []byte, c blob.Clump) ([]byte, error) {
+	raw, err := r.clump(ctx, buf, c)
 	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, ErrCannotRead) {
 		return nil, &DamageError{Object: packName(c.Pack), Err: fmt.Errorf("clump at %d: %w", c.Offset, err)}
 	}
 	return raw, err
 }
 
-func (r *Repository) clump(ctx context.Context, c blob.Clump) ([]byte, error) {
+func (r *Repository) clump(ctx context.Context, buf []byte, c blob.Clump) ([]byte, error) {
 	if c.Length > maxClumpLength {
 		return nil, errClump
 	}
@@ -115,7 +116,7 @@ func (r *Repository) clump(ctx context.Context, c blob.Clump) ([]byte, error) {
 	if len(packed) > 0 && packed[0] == codecRaw {
 		return packed[1:], nil // no need to copy: nobody else has them
 	}
-	return unpackClump(r.dec, nil, packed)
+	return unpackClump(r.dec, buf[:0], packed)
 }
 
 // Places looks up the pieces named by ids, sorted and without repeats, in one

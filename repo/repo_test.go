@@ -107,7 +107,7 @@ func read(t *testing.T, r *repo.Repository, id blob.ID) ([]byte, error) {
 	if places[0].Size == 0 {
 		return nil, repo.ErrMissingPiece
 	}
-	raw, err := r.Clump(t.Context(), places[0].Clump)
+	raw, err := r.Clump(t.Context(), nil, places[0].Clump)
 	if err != nil {
 		return nil, err
 	}
@@ -384,7 +384,7 @@ func readAll(store storage.Store, unlock seal.Unlocker, cache string, ids []blob
 		if err != nil {
 			return err
 		}
-		raw, err := r.Clump(ctx, places[0].Clump)
+		raw, err := r.Clump(ctx, nil, places[0].Clump)
 		if err != nil {
 			return err
 		}

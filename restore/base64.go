@@ -1,10 +1,10 @@
 package restore
 
 import (
-	"encoding/base64"
 	"fmt"
 	"io"
 
+	"restante/message"
 	"restante/snapshot"
 )
 
@@ -20,55 +20,53 @@ type memory []byte
 func (m memory) ReadAt(p []byte, off int64) (int, error)  { return copy(p, m[off:]), nil }
 func (m memory) WriteAt(p []byte, off int64) (int, error) { return copy(m[off:], p), nil }
 
-// A lineEncoder makes the lines of base64 items.
-type lineEncoder struct {
-	in, chars, out []byte
+// A lineMaker makes the lines of base64 items.
+type lineMaker struct {
+	enc     message.LineEncoder
+	in, out []byte // for rooms that are files; nil before the first
 }
 
-// encoderStep is how many bytes are encoded at a time: a multiple of three, so
-// that padding comes at the end only.
-const encoderStep = 48 << 10
-
-func newLineEncoder() *lineEncoder {
-	return &lineEncoder{in: make([]byte, encoderStep), chars: make([]byte, base64.StdEncoding.EncodedLen(encoderStep))}
-}
-
-// encode makes the item's lines in the room from at on. Its decoded bytes lie
+// make makes the item's lines in the room from at on. Its decoded bytes lie
 // at the end of the lines' place: what is written never passes what has been
 // read, because each byte makes at least one.
-func (e *lineEncoder) encode(r room, at int64, b *snapshot.Base64) error {
+func (l *lineMaker) make(r room, at int64, b *snapshot.Base64) error {
+	l.enc.Reset(int(b.LineLength), message.LineEnd(b.LineEnd))
 	left := int64(b.Decoded())
 	from, to := at+int64(b.RawLength())-left, at
-	column, width := 0, int(b.LineLength)
-	end := "\n"
-	if b.LineEnd == snapshot.CRLF {
-		end = "\r\n"
-	}
 	for left > 0 {
-		in := e.in[:min(left, encoderStep)]
-		if _, err := r.ReadAt(in, from); err != nil {
-			return fmt.Errorf("reading decoded bytes back: %w", err)
-		}
-		from, left = from+int64(len(in)), left-int64(len(in))
-		chars := e.chars[:base64.StdEncoding.EncodedLen(len(in))]
-		base64.StdEncoding.Encode(chars, in)
-		e.out = e.out[:0]
-		for len(chars) > 0 {
-			if column == width {
-				e.out = append(e.out, end...)
-				column = 0
-			}
-			n := min(width-column, len(chars))
-			e.out = append(e.out, chars[:n]...)
-			chars, column = chars[n:], column+n
-		}
-		if left == 0 && b.Tail == snapshot.TailEnded {
-			e.out = append(e.out, end...)
-		}
-		if _, err := r.WriteAt(e.out, to); err != nil {
+		n := min(left, message.EncodeStep)
+		end := n == left && b.Tail == snapshot.TailEnded
+		made, err := l.step(r, from, to, int(n), end)
+		if err != nil {
 			return err
 		}
-		to += int64(len(e.out))
+		from, to, left = from+n, to+int64(made), left-n
 	}
 	return nil
+}
+
+// step makes the lines of n bytes, and returns how long they are.
+func (l *lineMaker) step(r room, from, to int64, n int, end bool) (int, error) {
+	if m, ok := r.(memory); ok {
+		return l.encode(m[to:], m[from:from+int64(n)], end), nil
+	}
+	if l.in == nil {
+		l.in, l.out = make([]byte, message.EncodeStep), make([]byte, maxLines)
+	}
+	if _, err := r.ReadAt(l.in[:n], from); err != nil {
+		return 0, fmt.Errorf("reading decoded bytes back: %w", err)
+	}
+	return r.WriteAt(l.out[:l.encode(l.out, l.in[:n], end)], to)
+}
+
+// maxLines is how long the lines of one step may be: each character one, and
+// one end more.
+const maxLines = (message.EncodeStep/3*4 + 1) * (1 + int(message.CRLF))
+
+func (l *lineMaker) encode(dst, decoded []byte, end bool) int {
+	n := l.enc.Encode(dst, decoded)
+	if end {
+		n += l.enc.End(dst[n:])
+	}
+	return n
 }

@@ -149,7 +149,7 @@ func (k *worker) room(s *segment) (room, uint64, error) {
 	begins := s.buf == nil && !s.inFile
 	if begins {
 		if uint64(k.r.held.Add(int64(s.size))) <= k.r.opts.limits.held {
-			s.buf, s.held = make([]byte, s.size), s.size
+			s.buf, s.held = k.r.buffers.get(int(s.size)), s.size
 		} else {
 			k.r.held.Add(-int64(s.size))
 			s.inFile = true
@@ -210,17 +210,17 @@ func (k *worker) write(s *segment) error {
 		return err
 	}
 	_, err = out.WriteAt(s.buf, int64(s.off))
-	k.r.held.Add(-int64(s.held))
+	if s.held > 0 {
+		k.r.held.Add(-int64(s.held))
+		k.r.buffers.put(s.buf)
+	}
 	s.buf, s.held = nil, 0
 	return err
 }
 
 // lines makes the lines of a base64 item in place and checks them.
 func (k *worker) lines(r room, at int64, b *snapshot.Base64) error {
-	if k.lineEncoder == nil {
-		k.lineEncoder = newLineEncoder()
-	}
-	if err := k.encode(r, at, b); err != nil {
+	if err := k.lineMaker.make(r, at, b); err != nil {
 		return err
 	}
 	sum, err := k.sum(r, at, b.RawLength())

@@ -14,15 +14,19 @@ import (
 )
 
 // limits bound the memory of a restore. The larger a window is, the less
-// often a clump that several mailboxes share is opened again.
+// often a clump that several mailboxes share is opened again: DESIGN.md has figures.
 type limits struct {
 	steps int    // entries of a window
 	items int    // items in a window's recipes, each piece of a base64 item counted too
 	held  uint64 // bytes of segments put together in memory
 }
 
-// The defaults: two windows take about 20 MiB, one at work and one planned.
-func defaultLimits() limits { return limits{steps: 8 << 10, items: 32 << 10, held: 24 << 20} }
+// The defaults: two windows take about 40 MiB, one at work and one planned.
+func defaultLimits() limits { return limits{steps: 16 << 10, items: 64 << 10, held: 8 << 20} }
+
+// The first window is a firstWindow-th of the limit, so that work begins
+// soon, and each is twice as large as the one before until they reach it.
+const firstWindow = 8
 
 // segmentBytes is the size at which a file is cut into segments. Each is
 // put together by itself.
@@ -95,6 +99,7 @@ type planner struct {
 	parts   []Part
 	include glob.Set // empty for everything
 	limits  limits
+	shrink  int // what the limits of the window at hand are divided by
 
 	// Of the run's one planning goroutine:
 	out   chan<- *window
@@ -106,7 +111,7 @@ type planner struct {
 // planning cannot go on.
 func (p *planner) run(ctx context.Context, out chan<- *window) error {
 	defer close(out)
-	p.out, p.w = out, &window{}
+	p.out, p.w, p.shrink = out, &window{}, firstWindow
 	for i := range p.parts {
 		for _, r := range p.parts[i].Ranges {
 			if err := p.scan(ctx, i, r); err != nil {
@@ -168,7 +173,7 @@ func (p *planner) entry(ctx context.Context, part int, rec *snapshot.Record) err
 
 // add takes a step into the window, and sends the window before if it is full.
 func (p *planner) add(ctx context.Context, s step) error {
-	if len(p.w.steps) >= p.limits.steps || p.w.items >= p.limits.items {
+	if len(p.w.steps) >= p.limits.steps/p.shrink || p.full() {
 		p.w.part, p.w.key = s.part, s.rec.Key
 		if err := p.send(ctx); err != nil {
 			return err
@@ -178,6 +183,9 @@ func (p *planner) add(ctx context.Context, s step) error {
 	p.w.items += s.weight()
 	return nil
 }
+
+// full reports whether the window holds as many items as it may.
+func (p *planner) full() bool { return p.w.items >= p.limits.items/p.shrink }
 
 // file plans a file, over several windows if it has very many pieces.
 func (p *planner) file(ctx context.Context, s step) error {
@@ -198,7 +206,7 @@ func (p *planner) file(ctx context.Context, s step) error {
 			f.planErr = fmt.Errorf("reading its recipe: %w", err)
 			break
 		}
-		if p.w.items >= p.limits.items {
+		if p.full() {
 			b.flush()
 			p.w.part, p.w.key = s.part, s.rec.Key
 			if err := p.send(ctx); err != nil {
@@ -223,6 +231,7 @@ func (p *planner) send(ctx context.Context) error {
 	select {
 	case p.out <- p.w:
 		p.w = &window{}
+		p.shrink = max(p.shrink/2, 1)
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)

@@ -68,8 +68,9 @@ type Source interface {
 	// is not there has the zero Place.
 	Places(ctx context.Context, ids []blob.ID) ([]blob.Place, error)
 
-	// Clump returns the raw bytes of a clump. The caller keeps them.
-	Clump(ctx context.Context, c blob.Clump) ([]byte, error)
+	// Clump returns the raw bytes of a clump, in the memory of buf if that
+	// has the room, else in new memory, which is the caller's.
+	Clump(ctx context.Context, buf []byte, c blob.Clump) ([]byte, error)
 }
 
 // A Tree hands out the entries of a snapshot in the order of their keys.

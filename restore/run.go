@@ -23,7 +23,8 @@ type runner struct {
 	links links
 	stop  context.CancelCauseFunc // ends the run
 
-	held atomic.Int64 // bytes of segments in memory
+	held    atomic.Int64 // bytes of segments in memory
+	buffers buffers      // for them
 
 	// Of the goroutine that runs windows:
 	folders []pending          // in the order of their entries

@@ -15,7 +15,8 @@ type worker struct {
 	ctx context.Context
 	h   *blob.Hasher
 	buf []byte // scratch
-	*lineEncoder
+	mem []byte // for clumps
+	lineMaker
 
 	file *file    // whose temporary file is open
 	out  *outFile // that file
@@ -101,7 +102,10 @@ func (k *worker) job(w *window, j *job) {
 	var raw []byte
 	err := errMissing
 	if j.clump != (blob.Clump{}) {
-		raw, err = k.r.src.Clump(k.ctx, j.clump)
+		raw, err = k.r.src.Clump(k.ctx, k.mem, j.clump)
+		if cap(raw) > cap(k.mem) {
+			k.mem = raw
+		}
 	}
 	if err != nil && k.ctx.Err() != nil {
 		return
@@ -116,8 +120,8 @@ func (k *worker) job(w *window, j *job) {
 	}
 }
 
-// piece checks one piece and hands it to all that need it. err says why its
-// clump could not be had.
+// piece checks one piece and hands it to all that need it; they are done with
+// it when piece returns. err says why its clump could not be had.
 func (k *worker) piece(raw []byte, err error, needs []need) {
 	first := &needs[0]
 	var data []byte

@@ -118,7 +118,7 @@ func (c *checker) prove(ctx context.Context, doubts []doubt) error {
 	for _, d := range doubts {
 		if d.place.Clump != clump {
 			clump = d.place.Clump
-			raw, failed = c.r.Clump(ctx, clump)
+			raw, failed = c.r.Clump(ctx, raw, clump)
 			if err := ctx.Err(); err != nil {
 				return err
 			}

@@ -29,7 +29,7 @@ var allowed = map[string][]string{
 	"cmd/restante/internal/cli": {},
 
 	"backup":  {"mailstore", "message", "chunking", "repo", "snapshot", "blob", "internal/glob"},
-	"restore": {"snapshot", "blob", "internal/glob"},
+	"restore": {"message", "snapshot", "blob", "internal/glob"},
 	"verify":  {"repo", "snapshot", "blob"},
 
 	"repo":     {"index", "seal", "storage", "blob", "internal/cbor"},
