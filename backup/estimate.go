@@ -23,16 +23,16 @@ const (
 )
 
 // Estimate returns about how many bytes the first backup of a store would
-// take. survey is the store's. It compresses up to 64 MiB of the files: runs
+// take, which has the given size. It compresses up to 64 MiB of the files: runs
 // of neighbours at even distances, counted in bytes. The same mail lying in
 // many mailboxes is met by chance only, so that a store with much of it takes
 // less. What cannot be read is left out. It returns an error when ctx ends.
-func Estimate(ctx context.Context, store *mailstore.Store, survey *mailstore.Survey) (uint64, error) {
+func Estimate(ctx context.Context, store *mailstore.Store, size mailstore.Counts) (uint64, error) {
 	estimator, err := repo.NewEstimator(repo.Default)
 	if err != nil {
 		return 0, err
 	}
-	total := uint64(max(survey.Total.Bytes, 0))
+	total := uint64(max(size.Bytes, 0))
 	s := &sampler{ctx: ctx, store: store, estimator: estimator, buf: make([]byte, sampleWindow), mailbox: mailstore.Nobody}
 	if s.step = total / sampleWindows; s.step <= sampleWindow {
 		s.step = sampleWindow // everything
@@ -53,7 +53,7 @@ func Estimate(ctx context.Context, store *mailstore.Store, survey *mailstore.Sur
 	if s.sampled > 0 && s.sampled < total {
 		packed = uint64(float64(packed) / float64(s.sampled) * float64(total))
 	}
-	return packed + uint64(survey.Total.Files)*bookkeeping, nil
+	return packed + uint64(size.Files)*bookkeeping, nil
 }
 
 // A sampler walks a store as if all its files were one run of bytes, and

@@ -11,23 +11,23 @@ import (
 	"restante/mailstore"
 )
 
-func surveyed(t *testing.T, roots ...string) (*mailstore.Store, *mailstore.Survey) {
+func sized(t *testing.T, roots ...string) (*mailstore.Store, mailstore.Counts) {
 	t.Helper()
 	store, err := mailstore.Detect(t.Context(), roots, mailstore.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	survey, err := store.Survey(t.Context())
+	size, err := store.Size(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return store, survey
+	return store, size
 }
 
 func estimate(t *testing.T, roots ...string) uint64 {
 	t.Helper()
-	store, survey := surveyed(t, roots...)
-	n, err := backup.Estimate(t.Context(), store, survey)
+	store, size := sized(t, roots...)
+	n, err := backup.Estimate(t.Context(), store, size)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -51,8 +51,8 @@ func TestEstimateOfMail(t *testing.T) {
 	if _, err := mailgen.Generate(dir, mailgen.Options{Layout: mailgen.Maildir, Messages: 300, Mailboxes: 3, Seed: 5}); err != nil {
 		t.Fatal(err)
 	}
-	_, survey := surveyed(t, dir)
-	got, total := estimate(t, dir), uint64(survey.Total.Bytes)
+	_, size := sized(t, dir)
+	got, total := estimate(t, dir), uint64(size.Bytes)
 	if got < total/3 || got > total*3/4 {
 		t.Errorf("of %d bytes %d are to be stored", total, got)
 	}
@@ -113,10 +113,10 @@ func TestEstimateOfLittle(t *testing.T) {
 func TestEstimateEndsWithItsContext(t *testing.T) {
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "box", "file"), []byte("text"))
-	store, survey := surveyed(t, dir)
+	store, size := sized(t, dir)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := backup.Estimate(ctx, store, survey); err == nil {
+	if _, err := backup.Estimate(ctx, store, size); err == nil {
 		t.Error("it ended well")
 	}
 }

@@ -132,6 +132,9 @@ func TestSurvey(t *testing.T) {
 	if v.Total != total || len(v.Unreadable) != 0 {
 		t.Errorf("total: %+v, want %+v; unreadable %v", v.Total, total, v.Unreadable)
 	}
+	if size, err := s.Size(t.Context()); err != nil || size != (mailstore.Counts{Files: total.Files, Bytes: total.Bytes}) {
+		t.Errorf("size: %+v, %v", size, err)
+	}
 }
 
 // Names are bytes: what no encoding explains must be found again by the path that is told.

@@ -37,18 +37,9 @@ type Survey struct {
 // no other way to know how many messages they hold, and no other file. What
 // changes meanwhile is counted or not. It returns an error only when ctx ends.
 func (s *Store) Survey(ctx context.Context) (*Survey, error) {
-	v := &surveyor{ctx: ctx, store: s, result: &Survey{Mailboxes: make([]Counts, len(s.Mailboxes))}}
-	for i, root := range s.Roots {
-		v.root = i
-		v.start(root)
-	}
-	if err := ctx.Err(); err != nil {
+	r, err := s.survey(ctx, false)
+	if err != nil {
 		return nil, err
-	}
-	r := v.result
-	r.Total.add(r.Other)
-	for _, c := range r.Mailboxes {
-		r.Total.add(c)
 	}
 	slices.SortFunc(r.Unreadable, func(a, b Unreadable) int {
 		return cmp.Or(cmp.Compare(a.Root, b.Root), strings.Compare(a.Path, b.Path))
@@ -56,9 +47,37 @@ func (s *Store) Survey(ctx context.Context) (*Survey, error) {
 	return r, nil
 }
 
+// Size counts the files and bytes of the store, and nothing else: it opens no
+// file. It returns an error only when ctx ends.
+func (s *Store) Size(ctx context.Context) (Counts, error) {
+	r, err := s.survey(ctx, true)
+	if err != nil {
+		return Counts{}, err
+	}
+	return Counts{Files: r.Total.Files, Bytes: r.Total.Bytes}, nil
+}
+
+func (s *Store) survey(ctx context.Context, sizes bool) (*Survey, error) {
+	r := &Survey{Mailboxes: make([]Counts, len(s.Mailboxes))}
+	v := &surveyor{ctx: ctx, store: s, sizes: sizes, result: r}
+	for i, root := range s.Roots {
+		v.root = i
+		v.start(root)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	r.Total.add(r.Other)
+	for _, c := range r.Mailboxes {
+		r.Total.add(c)
+	}
+	return r, nil
+}
+
 type surveyor struct {
 	ctx    context.Context
 	store  *Store
+	sizes  bool // only these are asked for
 	root   int
 	result *Survey
 }
@@ -155,6 +174,9 @@ func (v *surveyor) file(h *os.Root, name, path string, role FileRole, mailbox in
 	c := v.counts(mailbox)
 	c.Files++
 	c.Bytes += info.Size()
+	if v.sizes {
+		return
+	}
 	if role == Message {
 		c.Messages++
 	}

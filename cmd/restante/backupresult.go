@@ -145,8 +145,8 @@ func withProgress(ctx context.Context, out *output, r *opened, opts backup.Optio
 func follow(ctx context.Context, bar *cli.Progress, store *mailstore.Store, p *backup.Progress, terminal bool) {
 	if terminal {
 		go func() {
-			if s, err := store.Survey(ctx); err == nil {
-				bar.SetTotal(uint64(s.Total.Files), uint64(s.Total.Bytes))
+			if size, err := store.Size(ctx); err == nil {
+				bar.SetTotal(uint64(size.Files), uint64(size.Bytes))
 			}
 		}()
 	}
@@ -175,11 +175,11 @@ func checkSpace(ctx context.Context, r *opened, o *backupOptions, opts backup.Op
 	if err != nil {
 		return err
 	}
-	survey, err := opts.Store.Survey(ctx)
-	if err != nil || uint64(survey.Total.Bytes)+o.minFree <= free {
+	size, err := opts.Store.Size(ctx)
+	if err != nil || uint64(size.Bytes)+o.minFree <= free {
 		return err
 	}
-	need, err := backup.Estimate(ctx, opts.Store, survey)
+	need, err := backup.Estimate(ctx, opts.Store, size)
 	if err != nil || need+o.minFree <= free {
 		return err
 	}

@@ -78,7 +78,7 @@ func (a *app) runInspect(ctx context.Context, out *output, opts mailstore.Option
 		return err
 	}
 	info := inspectedOf(store, survey)
-	if info.Estimate, err = backup.Estimate(ctx, store, survey); err != nil {
+	if info.Estimate, err = backup.Estimate(ctx, store, survey.Total); err != nil {
 		return err
 	}
 	if info.Repository, err = a.repository(); err != nil {
