@@ -18,7 +18,7 @@ import (
 const (
 	// shareText is how long a body must be to be worth a piece that other
 	// mailboxes can share: reading a shared one opens a clump of theirs.
-	shareText = 4 << 10
+	shareText = 512
 
 	// literalText is up to how long a run between two attachments is kept in
 	// the recipe itself.

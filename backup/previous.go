@@ -166,7 +166,7 @@ func (run *run) parentPath() string {
 // optionsHash covers the options that decide what a snapshot holds. After a
 // change of them everything is read anew.
 func (run *run) optionsHash() blob.ID {
-	b := []byte{repo.CutterVersion}
+	var b []byte
 	for _, p := range run.opts.Exclude.Patterns() {
 		b = append(binary.AppendUvarint(b, uint64(len(p))), p...)
 	}

@@ -16,14 +16,15 @@ const (
 	codecZstd = 1
 )
 
-// Compression is the choice between speed and size.
+// Compression is the choice between speed and size. DESIGN.md has the table
+// behind what each does.
 type Compression string
 
 // The choices, as they are written on the command line.
 const (
-	Fastest Compression = "fastest"
-	Default Compression = "default"
-	Max     Compression = "max"
+	Fastest Compression = "fastest" // quickly, and attachments and files of unknown kind not at all
+	Default Compression = "default" // quickly
+	Max     Compression = "max"     // as well as zstd can
 )
 
 // ParseCompression reads a choice as it is written on the command line.
@@ -36,14 +37,14 @@ func ParseCompression(s string) (Compression, error) {
 }
 
 func (c Compression) level() zstd.EncoderLevel {
-	switch c {
-	case Fastest:
-		return zstd.SpeedFastest
-	case Max:
+	if c == Max {
 		return zstd.SpeedBestCompression
 	}
-	return zstd.SpeedDefault
+	return zstd.SpeedFastest
 }
+
+// keeps reports whether clumps of a class are kept as they are.
+func (c Compression) keeps(class blob.Class) bool { return c == Fastest && class == blob.Bin }
 
 // A compressor turns raw clumps into what is sealed, and proves that what is
 // sealed turns into the raw bytes again. It serves one goroutine.
@@ -54,8 +55,8 @@ type compressor struct {
 	check  []byte
 }
 
-func newCompressor(level Compression) (*compressor, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level.level()), zstd.WithEncoderConcurrency(1),
+func newCompressor(choice Compression) (*compressor, error) {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(choice.level()), zstd.WithEncoderConcurrency(1),
 		zstd.WithWindowSize(1<<20), zstd.WithEncoderCRC(false))
 	if err != nil {
 		return nil, fmt.Errorf("setting up compression: %w", err)
@@ -83,7 +84,7 @@ func newDecompressor() (*zstd.Decoder, error) {
 func (c *compressor) pack(raw []byte) ([]byte, error) {
 	c.packed = c.enc.EncodeAll(raw, append(c.packed[:0], codecZstd))
 	if len(c.packed) > len(raw) {
-		return c.keep(raw)
+		return c.keep(raw), nil
 	}
 	var err error
 	c.check, err = unpackClump(c.dec, c.check[:0], c.packed)
@@ -94,9 +95,9 @@ func (c *compressor) pack(raw []byte) ([]byte, error) {
 }
 
 // keep returns the codec byte and raw as it is.
-func (c *compressor) keep(raw []byte) ([]byte, error) {
+func (c *compressor) keep(raw []byte) []byte {
 	c.packed = append(append(c.packed[:0], codecRaw), raw...)
-	return c.packed, nil
+	return c.packed
 }
 
 const (
@@ -142,6 +143,7 @@ var errClump = fmt.Errorf("the clump is malformed")
 // A clump being filled: pieces of one class, side by side.
 type openClump struct {
 	class  blob.Class
+	limit  int  // how large raw grows, if no single piece is larger
 	dense  bool // its pieces are compressed already
 	raw    []byte
 	pieces []Piece

@@ -9,8 +9,9 @@ import (
 // How large clumps grow, in raw bytes. DESIGN.md has the table behind the
 // figures.
 const (
-	clumpSize     = 512 << 10
-	pageClumpSize = 128 << 10
+	clumpSize      = 1 << 20
+	denseClumpSize = 256 << 10 // larger ones would gain nothing
+	pageClumpSize  = 128 << 10 // few pages are read at a time
 
 	// A clump of at least this size is closed where another mailbox begins,
 	// so that reading one mailbox opens little of another; smaller ones are
@@ -21,42 +22,40 @@ const (
 // A gatherer fills clumps with pieces, by class, and packs those that are
 // full. It serves one goroutine.
 type gatherer struct {
-	comp  *compressor
-	open  [blob.Page + 1]openClump // by class
-	dense openClump                // pieces of class Bin that are compressed already
+	choice Compression
+	comp   *compressor
+	open   [blob.Page + 1]openClump // by class
+	dense  openClump                // pieces of class Bin that are compressed already
 
 	// out takes a packed clump, valid until it returns, and what it is made of.
 	out func(ctx context.Context, class blob.Class, packed []byte, raw int, pieces []Piece) error
 }
 
-func newGatherer(level Compression, out func(context.Context, blob.Class, []byte, int, []Piece) error) (*gatherer, error) {
-	comp, err := newCompressor(level)
+func newGatherer(choice Compression, out func(context.Context, blob.Class, []byte, int, []Piece) error) (*gatherer, error) {
+	comp, err := newCompressor(choice)
 	if err != nil {
 		return nil, err
 	}
-	g := &gatherer{comp: comp, dense: openClump{class: blob.Bin, dense: true}, out: out}
+	g := &gatherer{choice: choice, comp: comp, dense: openClump{class: blob.Bin, limit: denseClumpSize, dense: true}, out: out}
 	for c := range g.open {
-		g.open[c].class = blob.Class(c)
+		g.open[c].class, g.open[c].limit = blob.Class(c), clumpSize
 	}
+	g.open[blob.Page].limit = pageClumpSize
 	return g, nil
 }
 
 // add takes a piece in.
 func (g *gatherer) add(ctx context.Context, class blob.Class, id blob.ID, data []byte) error {
-	limit := clumpSize
-	if class == blob.Page {
-		limit = pageClumpSize
-	}
 	c := &g.open[class]
 	if class == blob.Bin && isDense(data) {
 		c = &g.dense
 	}
-	if len(c.raw) > 0 && len(c.raw)+len(data) > limit {
+	if len(c.raw) > 0 && len(c.raw)+len(data) > c.limit {
 		if err := g.close(ctx, c); err != nil {
 			return err
 		}
 	}
-	if len(data) >= limit { // a clump of its own, with no copy made
+	if len(data) >= c.limit { // a clump of its own, with no copy made
 		return g.pack(ctx, c, data, []Piece{{id, uint32(len(data))}})
 	}
 	c.add(id, data)
@@ -86,11 +85,10 @@ func (g *gatherer) close(ctx context.Context, c *openClump) error {
 
 // pack packs raw bytes as a clump of c's class.
 func (g *gatherer) pack(ctx context.Context, c *openClump, raw []byte, pieces []Piece) error {
-	pack := g.comp.pack
-	if c.dense {
-		pack = g.comp.keep
+	if c.dense || g.choice.keeps(c.class) {
+		return g.out(ctx, c.class, g.comp.keep(raw), len(raw), pieces)
 	}
-	packed, err := pack(raw)
+	packed, err := g.comp.pack(raw)
 	if err != nil {
 		return err
 	}

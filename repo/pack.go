@@ -85,8 +85,16 @@ func (p *packWriter) add(class blob.Class, packed []byte, raw int, pieces []Piec
 	}
 	p.clumps = append(p.clumps, info)
 	p.pieces += len(pieces)
-	p.directory += maxClumpEntry + len(pieces)*maxPieceEntry
+	p.directory += directoryEntries(len(pieces))
 	return nil
+}
+
+// directoryEntries returns about how long the directory's entries for a clump are.
+func directoryEntries(pieces int) int { return maxClumpEntry + pieces*maxPieceEntry }
+
+// sizeWith returns about how long the pack would be with one more clump, but for its padding.
+func (p *packWriter) sizeWith(packed, pieces int) int {
+	return p.size + packed + sealOverhead + p.directory + directoryEntries(pieces) + sealOverhead + trailerSize
 }
 
 // finish writes padding, directory and trailer, and makes the pack durable

@@ -192,6 +192,77 @@ func TestDensePieces(t *testing.T) {
 	}
 }
 
+// Full packs end where padding leaves them alone: it costs less than a clump.
+func TestFullPacksAreHardlyPadded(t *testing.T) {
+	f := newFixture(t)
+	r := f.open(t)
+	s := begin(t, r)
+	const size = 2 << 20
+	s.SetPackSize(size)
+	rng := rand.NewChaCha8([32]byte{8})
+	var pieces [][]byte
+	for range 200 {
+		pieces = append(pieces, make([]byte, 50_000))
+		rng.Read(pieces[len(pieces)-1])
+	}
+	save(t, s, blob.Bin, pieces...)
+	if err := s.Commit(t.Context(), payload("x")); err != nil {
+		t.Fatal(err)
+	}
+	full := 0
+	for _, p := range r.Packs() {
+		if p.Size > size {
+			t.Errorf("a pack of %d bytes", p.Size)
+		}
+		clumps, err := r.Directory(t.Context(), p.ID, int64(p.Size))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if p.Size < size*3/4 {
+			continue // the last one, or one of pages
+		}
+		full++
+		last := clumps[len(clumps)-1]
+		if waste := p.Size - last.Offset - last.Length; waste > last.Length+100_000 {
+			t.Errorf("%d of %d bytes are directory and padding", waste, p.Size)
+		}
+	}
+	if full < 4 {
+		t.Errorf("%d full packs", full)
+	}
+}
+
+// The choices cost what they are named for.
+func TestCompressionChoices(t *testing.T) {
+	text := bytes.Repeat([]byte("words that come again and again; "), 20_000)
+	stored := map[repo.Compression]int64{}
+	for _, c := range []repo.Compression{repo.Fastest, repo.Default, repo.Max} {
+		r := newFixture(t).open(t)
+		s, err := r.Begin(t.Context(), repo.SessionOptions{Intent: repo.Intent{Operation: "backup", Store: "s", Host: "mx"}, Compression: c})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids := save(t, s, blob.Bin, text)
+		ids = append(ids, save(t, s, blob.Text, text[1:])...)
+		if err := s.Commit(t.Context(), payload("x")); err != nil {
+			t.Fatal(err)
+		}
+		for i, id := range ids {
+			if got, err := read(t, r, id); err != nil || !bytes.Equal(got, text[i:]) {
+				t.Errorf("%s: piece %d: %v", c, i, err)
+			}
+		}
+		stored[c] = s.Stored()
+	}
+	size := int64(len(text))
+	if n := stored[repo.Fastest]; n < size || n > size*3/2 {
+		t.Errorf("fastest stores %d bytes twice in %d: attachments are to stay as they are, and text is not", size, n)
+	}
+	if stored[repo.Default] > size/2 || stored[repo.Max] > stored[repo.Default] {
+		t.Errorf("%d bytes twice are stored in %v", size, stored)
+	}
+}
+
 func TestAPieceIsStoredOnce(t *testing.T) {
 	f := newFixture(t)
 	pieces := randomPieces(100, 2)

@@ -131,13 +131,15 @@ func (r *Repository) Begin(ctx context.Context, opts SessionOptions) (*Session, 
 
 // packSize returns how large packs grow: 16 MiB at first, and with the square
 // root of the repository up to 64 MiB at 1 TiB, so that their number stays
-// small without making small repositories move large packs.
+// small without making small repositories move large packs. The result is a
+// size that padding leaves alone.
 func packSize(packs []index.Pack) int {
 	var total float64
 	for _, p := range packs {
 		total += float64(p.Size)
 	}
-	return int(min(max(math.Sqrt(total/(64<<30))*firstPackSize, firstPackSize), lastPackSize))
+	size := min(max(math.Sqrt(total/(64<<30))*firstPackSize, firstPackSize), lastPackSize)
+	return int(padme(uint64(size)))
 }
 
 // ID returns the session's ID, which is also the snapshot's.
@@ -193,6 +195,10 @@ func (s *Session) addClump(ctx context.Context, class blob.Class, packed []byte,
 }
 
 func (s *Session) fill(ctx context.Context, slot *packSlot, class blob.Class, packed []byte, raw int, pieces []Piece) error {
+	// A pack that ends just under its size is hardly padded.
+	if p := slot.pack; p != nil && len(p.clumps) > 0 && p.sizeWith(len(packed), len(pieces)) > s.packSz {
+		s.send(ctx, slot)
+	}
 	if slot.pack == nil {
 		if err := s.checkSpace(ctx); err != nil {
 			return err
@@ -208,7 +214,7 @@ func (s *Session) fill(ctx context.Context, slot *packSlot, class blob.Class, pa
 		slot.pack = nil // what is in it is not what its directory would say
 		return errors.Join(err, p.staged.Discard())
 	}
-	if p := slot.pack; p.size+p.directory >= s.packSz || p.directory >= maxDirectory/2 {
+	if slot.pack.directory >= maxDirectory/2 {
 		s.send(ctx, slot)
 	}
 	return nil

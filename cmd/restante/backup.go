@@ -71,7 +71,7 @@ func newBackupCommand(a *app) *cobra.Command {
 		}
 		return nil
 	})
-	fs.StringVar(&o.compression, "compression", "default", "fastest, default or max")
+	fs.StringVar(&o.compression, "compression", "default", "fastest (attachments stay as they are), default or max (slow)")
 	fs.Func("min-free", "leave `SIZE` free where the repository lies; 0 writes until the disk is full (default 64 MiB)", func(s string) (err error) {
 		o.minFree, err = cli.ParseSize(s)
 		return err
