@@ -8,7 +8,7 @@ build:       ## one static program: bin/restante
 test:        ## all tests
 	scripts/test
 
-bench:       ## restante against restic and borg; needs about 25 GiB of disk
+bench:       ## restante against restic and borg; needs about 35 GiB of disk
 	scripts/bench
 
 quickstart:  ## two nightly snapshots of a sample store, and a mailbox back

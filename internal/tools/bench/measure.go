@@ -27,22 +27,22 @@ func (s store) measure(out, log io.Writer, tools []tool, rounds int, work string
 	if err != nil {
 		return err
 	}
-	if err := warm(s.dir); err != nil {
-		return err
-	}
 	results := map[string]*figures{}
 	for _, t := range tools {
 		results[t.name] = &figures{times: map[string][]time.Duration{}, memory: map[string][]int64{}}
 	}
-	// Nothing is removed before the last round: for minutes after files were
-	// removed, ext4 makes new ones several times slower, whoever makes them.
-	turns := filepath.Join(work, "turns")
-	defer os.RemoveAll(turns)
+	turns := filepath.Join(work, "turns", s.name)
 	for round := 1; round <= rounds; round++ {
 		for _, t := range tools {
 			fmt.Fprintf(log, "%s, round %d of %d: %s\n", s.name, round, rounds, t.name)
-			if err := s.turn(t, filepath.Join(turns, fmt.Sprintf("%s-%d", t.name, round)), results[t.name]); err != nil {
+			f := results[t.name]
+			if err := s.turn(t, filepath.Join(turns, fmt.Sprintf("%s-%d", t.name, round)), f); err != nil {
 				return fmt.Errorf("measuring %s on %s: %w", t.name, s.name, err)
+			}
+			for _, row := range rows {
+				if times := f.times[row]; len(times) > 0 {
+					fmt.Fprintf(log, "    %s: %.2f s\n", row, times[len(times)-1].Seconds())
+				}
 			}
 		}
 	}
@@ -62,6 +62,10 @@ func (s store) turn(t tool, dir string, f *figures) error {
 		if text, err := cmd.CombinedOutput(); err != nil {
 			return fmt.Errorf("running %q: %w\n%s", argv, err, text)
 		}
+	}
+	// Some tools drop what they have read from the page cache.
+	if err := warm(s.dir); err != nil {
+		return err
 	}
 	for i, step := range t.steps(j) {
 		if err := os.Rename(j.target, filepath.Join(dir, fmt.Sprintf("restored-%d", i))); err != nil && !errors.Is(err, fs.ErrNotExist) {

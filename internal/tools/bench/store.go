@@ -14,15 +14,19 @@ import (
 type store struct {
 	name    string
 	missing string // why it is not there; empty if it is
-	made    string // the folder that was made for it and is removed after it
 	dir     string // what is backed up
 	mailbox string // the mailbox that is restored by itself: its name,
 	box     string // and its folder in dir
 }
 
-// usersB unpacks the corpus of that name.
-func usersB(work string, o options) (store, error) {
-	s := store{name: "users-b", made: filepath.Join(work, "corpora"), mailbox: "u03", box: "u03"}
+// corpus returns a function that unpacks the corpus of a name, in which one
+// mailbox is a folder.
+func corpus(name, mailbox string) func(work string, o options) (store, error) {
+	return func(work string, o options) (store, error) { return unpack(name, mailbox, work, o) }
+}
+
+func unpack(name, mailbox, work string, o options) (store, error) {
+	s := store{name: name, mailbox: mailbox, box: mailbox}
 	if o.only != "" && o.only != s.name {
 		s.missing = s.name + ": not asked for."
 		return s, nil
@@ -31,30 +35,31 @@ func usersB(work string, o options) (store, error) {
 	if corpora == "" {
 		corpora = filepath.Join("..", "shared", "corpora")
 	}
-	unpack := filepath.Join(corpora, "unpack")
-	if _, err := os.Stat(unpack); err != nil {
-		s.missing = "users-b: not measured, RESTANTE_CORPORA names no folder with the corpora."
+	made, script := filepath.Join(work, "corpora"), filepath.Join(corpora, "unpack")
+	if _, err := os.Stat(script); err != nil {
+		s.missing = s.name + ": not measured, RESTANTE_CORPORA names no folder with the corpora."
 		return s, nil
 	}
-	if out, err := exec.Command(unpack, s.made, s.name).CombinedOutput(); err != nil {
+	if out, err := exec.Command(script, made, s.name).CombinedOutput(); err != nil {
 		return s, fmt.Errorf("unpacking %s: %w\n%s", s.name, err, out)
 	}
-	s.dir = filepath.Join(s.made, s.name)
+	s.dir = filepath.Join(made, s.name)
 	return s, nil
 }
 
 // generated makes a store with internal/mailgen, in a process of its own.
 func generated(work string, o options) (store, error) {
-	s := store{name: "generated", made: filepath.Join(work, "generated"), mailbox: "alice@example.com", box: "example.com/alice"}
+	s := store{name: "generated", mailbox: "alice@example.com", box: "example.com/alice"}
 	if o.only != "" && o.only != s.name {
 		s.missing = s.name + ": not asked for."
 		return s, nil
 	}
-	cmd := exec.Command("go", "run", "./internal/tools/mailgen", "--messages", strconv.Itoa(o.messages), "--mailboxes", "40", s.made)
+	made := filepath.Join(work, "generated")
+	cmd := exec.Command("go", "run", "./internal/tools/mailgen", "--messages", strconv.Itoa(o.messages), "--mailboxes", "40", made)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return s, fmt.Errorf("generating a store: %w\n%s", err, out)
 	}
-	s.dir = filepath.Join(s.made, "vmail")
+	s.dir = filepath.Join(made, "vmail")
 	return s, nil
 }
 

@@ -26,7 +26,7 @@ func printTable(out io.Writer, s store, raw tally, tools []tool, results map[str
 		rule += "--:|"
 	}
 	fmt.Fprintln(out, header+"\n"+rule)
-	for _, row := range []string{firstBackup, unchanged, unchangedKey, fullRestore, oneMailbox} {
+	for _, row := range rows {
 		printRow(out, row, "%.2f s", tools, func(t tool) float64 { return results[t.name].seconds(row) })
 	}
 	printRow(out, "repository, MiB", "%.1f", tools, func(t tool) float64 { return float64(median(results[t.name].size)) / mebibyte })

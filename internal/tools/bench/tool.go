@@ -14,6 +14,8 @@ const (
 	oneMailbox   = "one mailbox"
 )
 
+var rows = []string{firstBackup, unchanged, unchangedKey, fullRestore, oneMailbox}
+
 // A tool is a backup program to be measured.
 type tool struct {
 	name    string
