@@ -15,6 +15,7 @@
 // than two seconds before the start of the run that read the file: within the
 // resolution of a file system's clock, a file may change and look the same. An
 // mtime after the start of this run was set by hand, and the ctime stands for it.
+// Options.Paranoid reads everything: a disk may lose what a file system does not notice.
 //
 // A message of a Maildir never changes, but its name does with its flags. Its
 // content is not read when its Maildir had a message of another name and the
@@ -70,6 +71,7 @@ type Options struct {
 	Jobs        int      // readers; 0 for one a processor
 	DryRun      bool     // the storage keeps nothing: leave the caches alone too
 	AllowShrink bool
+	Paranoid    bool // read every file, whatever its times say, and cut it by the newest rules
 	Compression repo.Compression
 	MinFree     uint64
 
@@ -81,7 +83,12 @@ type Options struct {
 	CacheDir string
 	Progress *Progress    // may be nil
 	Notice   func(Notice) // told of each thing that a person should know; called by one goroutine at a time
-	Warn     *log.Logger  // may be nil
+
+	// File, if not nil, is told of each file that was read, by one goroutine
+	// and in the order of the paths.
+	File func(path string, change Change)
+
+	Warn *log.Logger // may be nil
 
 	limits limits                // for tests: zero means the defaults
 	hook   func(op, path string) // for tests: see run.event
@@ -99,6 +106,16 @@ type limits struct {
 func defaultLimits() limits {
 	return limits{window: 64, early: 20_000, lockWait: 10 * time.Second, lockSize: 64 << 20, settle: 2 * time.Second}
 }
+
+// A Change says what a file that was read is, compared to the parent.
+type Change string
+
+// The changes.
+const (
+	New     Change = "new"
+	Changed Change = "changed"
+	Same    Change = "unchanged" // it had to be read to know
+)
 
 // A Notice is something that a person should know of one path.
 type Notice struct {

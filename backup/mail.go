@@ -45,9 +45,7 @@ type mailCutter struct {
 	recipe *snapshot.RecipeWriter
 	hash   *blob.Hasher
 
-	// What is read and not yet saved: a head, and a short text after it.
-	pending []byte
-	class   blob.Class
+	pending []byte // read and not yet saved: a head, and a short text after it
 }
 
 func newMailCutter(r *reader) *mailCutter {
@@ -88,7 +86,7 @@ func (m *mailCutter) block(ctx context.Context, b message.Block) error {
 		if err := m.flush(); err != nil {
 			return err
 		}
-		m.pending, m.class = append(m.pending, b.Raw...), blob.Head
+		m.pending = append(m.pending, b.Raw...)
 		return nil
 	case b.Class == message.Base64:
 		if err := m.flush(); err != nil {
@@ -96,7 +94,7 @@ func (m *mailCutter) block(ctx context.Context, b message.Block) error {
 		}
 		return m.base64(ctx, b)
 	case b.Last && len(m.pending) > 0 && len(b.Raw) < shareText:
-		m.pending, m.class = append(m.pending, b.Raw...), blob.Text
+		m.pending = append(m.pending, b.Raw...)
 		return nil
 	}
 	if err := m.flush(); err != nil {
@@ -113,12 +111,13 @@ func (m *mailCutter) block(ctx context.Context, b message.Block) error {
 	})
 }
 
-// flush saves what is pending as a piece.
+// flush saves what is pending as a piece. All heads are of one class, so that
+// whoever looks for mail reads their clumps and no others.
 func (m *mailCutter) flush() error {
 	if len(m.pending) == 0 {
 		return nil
 	}
-	err := m.piece(m.class, m.pending)
+	err := m.piece(blob.Head, m.pending)
 	m.pending = m.pending[:0]
 	return err
 }

@@ -145,17 +145,22 @@ func (rec *recorder) count(it *item) {
 	if it.entry.Kind != snapshot.File {
 		return
 	}
+	change := Same
 	switch {
 	case it.same || len(it.before) > 0 && string(it.before) == string(rec.entry):
 		figures.Unchanged++
-		if it.same {
-			rec.run.progress.Skipped.Add(1)
-		}
 	case it.old == snapshot.File:
+		change = Changed
 		figures.Changed++
 	default:
+		change = New
 		figures.New++
 		figures.NewMessages += it.entry.Messages
+	}
+	if it.same {
+		rec.run.progress.Skipped.Add(1)
+	} else if rec.run.opts.File != nil {
+		rec.run.opts.File(it.key.Path(), change)
 	}
 	rec.run.progress.Files.Add(1)
 	rec.run.progress.Size.Add(it.entry.Size)

@@ -63,6 +63,31 @@ func TestUnchangedStoreIsNotRead(t *testing.T) {
 	}
 }
 
+func TestParanoidReadsAll(t *testing.T) {
+	f := newFixture(t)
+	oddTree(t, f)
+	f.maildir("alice/Maildir", 5)
+	first := f.clean()
+	before := f.pieces()
+	o := f.options()
+	o.Paranoid = true
+	told := uint64(0)
+	o.File = func(path string, change backup.Change) {
+		if told++; change != backup.Same {
+			t.Errorf("%s is %s", path, change)
+		}
+	}
+	second, err := f.try(t.Context(), f.store, o)
+	must(t, err)
+	run := second.Snapshot.Run
+	if run.BytesRead != first.Snapshot.Run.BytesRead || run.Unchanged != first.Snapshot.Tree.Counts.Files || told != run.Unchanged {
+		t.Errorf("%d files were read: %+v, the first run was %+v", told, run, first.Snapshot.Run)
+	}
+	if second.Snapshot.Tree != first.Snapshot.Tree || f.pieces() != before {
+		t.Error("reading all of it again made another tree, or stored something")
+	}
+}
+
 func TestWhatChangedIsRead(t *testing.T) {
 	f := newFixture(t)
 	f.write("alice/file", "before")

@@ -224,7 +224,7 @@ func (w *walker) compare(it *item, old known) {
 	it.old, it.before = e.Kind, old.entry
 	settled := w.run.parent.started - int64(w.run.limits.settle/time.Second)
 	mtimeSettled := it.st.mtime.Sec < settled || it.st.mtime.Sec > w.run.started.Unix()
-	if e.Kind != snapshot.File || it.st.kind != e.Kind || e.Size != it.st.size || e.Mtime != it.st.mtime ||
+	if w.run.opts.Paranoid || e.Kind != snapshot.File || it.st.kind != e.Kind || e.Size != it.st.size || e.Mtime != it.st.mtime ||
 		old.id.inode != it.st.id.inode || old.role != it.role || !mtimeSettled {
 		return
 	}

@@ -27,6 +27,7 @@ type backupOptions struct {
 	layout, namePattern      string
 	exclude, excludeFiles    []string
 	dryRun, allowShrink      bool
+	paranoid                 bool
 	jobs                     int
 	compression              string
 	minFree                  uint64
@@ -38,7 +39,7 @@ const backupManual = `Take a snapshot of a mail store while the mail server runs
 PATH is a folder of the store, such as /var/vmail; several belong to one store.
 Each snapshot stores only what the repository does not have, and each can be
 read as a whole. restante inspect PATH shows beforehand which mailboxes are
-found and how they are named.
+found and how they are named. With --verbose each file that was read has a line.
 
 A name pattern says where mailboxes lie below PATH and how they are called:
 %d domain, %n local part, %u user, * anything; for example %d/%n/Maildir.`
@@ -76,6 +77,7 @@ func newBackupCommand(a *app) *cobra.Command {
 		o.minFree, err = cli.ParseSize(s)
 		return err
 	})
+	fs.BoolVar(&o.paranoid, "paranoid", false, "read every file, whatever its times say")
 	fs.DurationVar(&o.retryLock, "retry-lock", 0, "if the store is being backed up, try again for `DURATION` (30m, 2h)")
 	complete(c, "layout", "auto", "maildir", "mbox", "plain")
 	complete(c, "compression", "fastest", "default", "max")
@@ -152,7 +154,7 @@ func runOnce(ctx context.Context, out *output, r *opened, o *backupOptions, opts
 // read turns the options into those of the library.
 func (o *backupOptions) read() (backup.Options, error) {
 	opts := backup.Options{Name: o.store, Host: o.host, User: userName(), Program: "restante " + thisVersion().Version, Tags: o.tags,
-		Description: o.description, Jobs: o.jobs, DryRun: o.dryRun, AllowShrink: o.allowShrink, MinFree: o.minFree}
+		Description: o.description, Jobs: o.jobs, DryRun: o.dryRun, AllowShrink: o.allowShrink, Paranoid: o.paranoid, MinFree: o.minFree}
 	var err error
 	if opts.Compression, err = repo.ParseCompression(o.compression); err != nil {
 		return opts, &cli.UsageError{Err: err}

@@ -130,6 +130,9 @@ func withProgress(ctx context.Context, out *output, r *opened, opts backup.Optio
 			out.note("%s: %s", cli.Name(n.Path), n.Text)
 		}
 	}
+	if out.verbose {
+		opts.File = func(path string, change backup.Change) { out.detail("%-9s %s", change, cli.Name(path)) }
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() { // ends before withProgress returns
