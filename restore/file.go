@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -40,21 +41,24 @@ func (f *file) failed() bool {
 	return f.err != nil
 }
 
+// A part is some of a segment's bytes.
+type part struct {
+	off  uint64 // in the file
+	data []byte
+}
+
 // An assembly is where a segment is put together.
 type assembly struct {
 	live bool // its file is to be written; set while no worker works
 
 	mu     sync.Mutex // for what follows
 	left   int        // pieces still to come
-	buf    []byte     // the segment, if it is put together in memory
-	held   uint64     // bytes of buf that count against the limit
-	inFile bool       // it is put together in the temporary file
+	parts  []part     // pieces that wait for the others, in memory of their own
+	inFile bool       // the pieces that came are in the temporary file, and so are the literals
 }
 
-// wholly reports whether the segment is the bytes of one piece.
-func (s *segment) wholly(data []byte) bool {
-	return s.pieces == 1 && len(s.literals) == 0 && len(s.base64) == 0 && s.size == uint64(len(data))
-}
+// maxAssembled is the largest segment that is put together in memory.
+const maxAssembled = 2 * segmentBytes
 
 // open returns the temporary file of f, made if it is not there. A worker
 // keeps the last one open: pieces of one file tend to come together. Alone
@@ -111,71 +115,77 @@ func (k *worker) closeFile() {
 	}
 }
 
-// put takes in the bytes of one piece, checked.
+// put takes in the bytes of one piece, checked. They are the clump's, whose
+// memory is used again when put returns.
 func (k *worker) put(n *need, data []byte) {
-	s := n.seg
+	s, p := n.seg, part{n.off, data}
 	if s.file.failed() {
 		return
 	}
 	s.mu.Lock()
-	err := k.place(s, n.off, data)
 	s.left--
 	last := s.left == 0
+	var err error
+	if !last || s.inFile {
+		err = k.keep(s, p)
+	}
 	s.mu.Unlock()
 	if err != nil {
 		k.r.fail(s.file, err)
 	} else if last {
-		k.finish(s)
+		k.finish(s, p)
 	}
 }
 
-// place puts data at an offset of the file. The segment is locked.
-func (k *worker) place(s *segment, off uint64, data []byte) error {
-	if s.wholly(data) {
-		s.buf = data
-		return nil
+// keep keeps a part until the others come: in memory while there is room, else
+// in the file. The segment is locked.
+func (k *worker) keep(s *segment, p part) error {
+	n := int64(len(p.data))
+	if !s.inFile && s.size <= maxAssembled {
+		if uint64(k.r.held.Add(n)) <= k.r.opts.limits.held {
+			s.parts = append(s.parts, part{p.off, bytes.Clone(p.data)})
+			return nil
+		}
+		k.r.held.Add(-n)
 	}
-	r, base, err := k.room(s)
-	if err != nil {
-		return err
+	out, err := k.open(s.file, false)
+	if err == nil && !s.inFile {
+		err = k.spill(s, out)
 	}
-	_, err = r.WriteAt(data, int64(off-base))
+	if err == nil {
+		_, err = out.WriteAt(p.data, int64(p.off))
+	}
 	return err
 }
 
-// room returns where the segment is put together, and which offset of the
-// file its offset 0 is. The first call decides where, and puts the literals in.
-func (k *worker) room(s *segment) (room, uint64, error) {
-	begins := s.buf == nil && !s.inFile
-	if begins {
-		if uint64(k.r.held.Add(int64(s.size))) <= k.r.opts.limits.held {
-			s.buf, s.held = k.r.buffers.get(int(s.size)), s.size
-		} else {
-			k.r.held.Add(-int64(s.size))
-			s.inFile = true
+// spill moves what is there of a segment to its file. The segment is locked.
+func (k *worker) spill(s *segment, out *outFile) error {
+	s.inFile = true
+	for _, it := range s.literals {
+		if _, err := out.WriteAt(it.Literal, int64(it.Offset)); err != nil {
+			return err
 		}
 	}
-	r, base := room(memory(s.buf)), s.off
-	if s.inFile {
-		out, err := k.open(s.file, false)
-		if err != nil {
-			return nil, 0, err
-		}
-		r, base = out, 0
-	}
-	if begins {
-		for _, it := range s.literals {
-			if _, err := r.WriteAt(it.Literal, int64(it.Offset-base)); err != nil {
-				return nil, 0, err
-			}
+	for _, p := range s.parts {
+		if _, err := out.WriteAt(p.data, int64(p.off)); err != nil {
+			return err
 		}
 	}
-	return r, base, nil
+	k.drop(s)
+	return nil
 }
 
-// finish writes a segment that has all its pieces.
-func (k *worker) finish(s *segment) {
-	err := k.write(s)
+// drop gives the memory of a segment's parts back. The segment is locked.
+func (k *worker) drop(s *segment) {
+	for _, p := range s.parts {
+		k.r.held.Add(-int64(len(p.data)))
+	}
+	s.parts = nil
+}
+
+// finish writes a segment that has all its pieces; p is the last one.
+func (k *worker) finish(s *segment, p part) {
+	err := k.write(s, p)
 	if err != nil {
 		k.r.fail(s.file, err)
 		return
@@ -188,34 +198,62 @@ func (k *worker) finish(s *segment) {
 
 var errLines = fmt.Errorf("%w: its base64 lines come out other than they were", ErrDamaged)
 
-func (k *worker) write(s *segment) error {
+func (k *worker) write(s *segment, p part) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.buf == nil || len(s.base64) > 0 {
-		r, base, err := k.room(s)
-		if err != nil {
+	if s.size > maxAssembled && !s.inFile { // of literals, or one piece
+		if err := k.keep(s, p); err != nil {
 			return err
-		}
-		for i := range s.base64 {
-			if err := k.lines(r, int64(s.base64[i].Offset-base), s.base64[i].Base64); err != nil {
-				return err
-			}
 		}
 	}
 	if s.inFile {
-		return nil
+		out, err := k.open(s.file, false)
+		if err != nil {
+			return err
+		}
+		return k.base64(s, out, 0)
+	}
+	data, err := k.assemble(s, p)
+	k.drop(s)
+	if err != nil {
+		return err
 	}
 	out, err := k.open(s.file, s.file.left.Load() == 1)
 	if err != nil {
 		return err
 	}
-	_, err = out.WriteAt(s.buf, int64(s.off))
-	if s.held > 0 {
-		k.r.held.Add(-int64(s.held))
-		k.r.buffers.put(s.buf)
-	}
-	s.buf, s.held = nil, 0
+	_, err = out.WriteAt(data, int64(s.off))
 	return err
+}
+
+// assemble returns the bytes of a segment, valid until the next call. The
+// segment is locked.
+func (k *worker) assemble(s *segment, last part) ([]byte, error) {
+	if uint64(len(last.data)) == s.size {
+		return last.data, nil // all of it is one piece
+	}
+	if uint64(cap(k.whole)) < s.size {
+		k.whole = make([]byte, s.size)
+	}
+	whole := k.whole[:s.size]
+	for _, it := range s.literals {
+		copy(whole[it.Offset-s.off:], it.Literal)
+	}
+	for _, p := range append(s.parts, last) {
+		copy(whole[p.off-s.off:], p.data)
+	}
+	return whole, k.base64(s, memory(whole), s.off)
+}
+
+// base64 makes the lines of a segment's base64 items in the room, which
+// begins at an offset of the file.
+func (k *worker) base64(s *segment, r room, begin uint64) error {
+	for i := range s.base64 {
+		if err := k.lines(r, int64(s.base64[i].Offset-begin), s.base64[i].Base64); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // lines makes the lines of a base64 item in place and checks them.

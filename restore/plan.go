@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
 
@@ -18,11 +19,11 @@ import (
 type limits struct {
 	steps int    // entries of a window
 	items int    // items in a window's recipes, each piece of a base64 item counted too
-	held  uint64 // bytes of segments put together in memory
+	held  uint64 // bytes of pieces that wait for others of their file in memory
 }
 
 // The defaults: two windows take about 40 MiB, one at work and one planned.
-func defaultLimits() limits { return limits{steps: 16 << 10, items: 64 << 10, held: 8 << 20} }
+func defaultLimits() limits { return limits{steps: 16 << 10, items: 64 << 10, held: 12 << 20} }
 
 // The first window is a firstWindow-th of the limit, so that work begins
 // soon, and each is twice as large as the one before until they reach it.
@@ -91,6 +92,11 @@ type job struct {
 	clump    blob.Clump
 	from, to int
 }
+
+// rank puts clumps in an order of work. Those of which many pieces are needed
+// come first: they hold heads and short texts, which can wait in memory for the
+// attachments. Neighbours in rank are worked on in the order of the packs.
+func (j *job) rank() int { return -bits.Len(uint(j.to-j.from)) / 2 }
 
 // A planner reads entries and recipes, and makes windows of them.
 type planner struct {
@@ -291,8 +297,7 @@ func (b *segmenter) flush() {
 	}
 }
 
-// lookUp finds the places of all pieces with one call and makes the jobs, in
-// the order in which clumps lie in packs.
+// lookUp finds the places of all pieces with one call and makes the jobs.
 func (w *window) lookUp(ctx context.Context, src Source) error {
 	slices.SortFunc(w.needs, func(a, b need) int { return bytes.Compare(a.id[:], b.id[:]) })
 	var ids []blob.ID
@@ -326,6 +331,7 @@ func (w *window) lookUp(ctx context.Context, src Source) error {
 		}
 		w.jobs[len(w.jobs)-1].to = i + 1
 	}
+	slices.SortStableFunc(w.jobs, func(a, b job) int { return cmp.Compare(a.rank(), b.rank()) })
 	return nil
 }
 

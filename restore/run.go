@@ -23,8 +23,8 @@ type runner struct {
 	links links
 	stop  context.CancelCauseFunc // ends the run
 
-	held    atomic.Int64 // bytes of segments in memory
-	buffers buffers      // for them
+	workers []*worker
+	held    atomic.Int64 // bytes of parts in memory
 
 	// Of the goroutine that runs windows:
 	folders []pending          // in the order of their entries
@@ -37,11 +37,15 @@ type runner struct {
 }
 
 func newRunner(src Source, key blob.Key, opts Options, t *target) *runner {
-	return &runner{
+	r := &runner{
 		src: src, key: key, opts: opts, t: t, links: links{t: t},
 		attrs: attrOptions{noOwner: opts.NoOwner, selinux: opts.SELinux},
 		known: map[string]bool{}, active: map[*file]struct{}{},
 	}
+	for range opts.Workers {
+		r.workers = append(r.workers, &worker{r: r, h: blob.NewHasher(key)})
+	}
+	return r
 }
 
 // replace reports whether what is there gives way.

@@ -11,11 +11,12 @@ import (
 
 // A worker is one of the goroutines that work on a window.
 type worker struct {
-	r   *runner
-	ctx context.Context
-	h   *blob.Hasher
-	buf []byte // scratch
-	mem []byte // for clumps
+	r     *runner
+	ctx   context.Context
+	h     *blob.Hasher
+	buf   []byte // scratch
+	whole []byte // for a segment
+	mem   []byte // for clumps
 	lineMaker
 
 	file *file    // whose temporary file is open
@@ -32,7 +33,8 @@ func (r *runner) parallel(ctx context.Context, n int, fn func(k *worker, i int))
 	var working sync.WaitGroup
 	for own := range workers {
 		working.Go(func() {
-			k := &worker{r: r, ctx: ctx, h: blob.NewHasher(r.key)}
+			k := r.workers[own]
+			k.ctx = ctx
 			defer k.closeFile()
 			for j := range workers {
 				run := (own + j) % workers
@@ -52,7 +54,7 @@ func (r *runner) parallel(ctx context.Context, n int, fn func(k *worker, i int))
 
 // round writes the files of a window that pick chooses.
 func (r *runner) round(ctx context.Context, w *window, pick func(*file) bool) {
-	var tasks []func(*worker)
+	var last []func(*worker)
 	for _, s := range w.segments {
 		s.live, s.left = pick(s.file), s.pieces
 		if !s.live {
@@ -60,7 +62,7 @@ func (r *runner) round(ctx context.Context, w *window, pick func(*file) bool) {
 		}
 		s.file.left.Add(1)
 		if s.pieces == 0 {
-			tasks = append(tasks, func(k *worker) { k.finish(s) })
+			last = append(last, func(k *worker) { k.finish(s, part{off: s.off}) })
 		}
 	}
 	for _, f := range w.ends {
@@ -70,15 +72,18 @@ func (r *runner) round(ctx context.Context, w *window, pick func(*file) bool) {
 		if f.planErr != nil {
 			r.fail(f, f.planErr)
 		} else if f.left.Add(-1) == 0 {
-			tasks = append(tasks, func(k *worker) { k.complete(f) })
+			last = append(last, func(k *worker) { k.complete(f) })
 		}
 	}
-	for i := range w.jobs {
-		if j := &w.jobs[i]; j.live(w) {
-			tasks = append(tasks, func(k *worker) { k.job(w, j) })
+	for from := 0; from < len(w.jobs); {
+		to := from + 1
+		for to < len(w.jobs) && w.jobs[to].rank() == w.jobs[from].rank() {
+			to++
 		}
+		r.parallel(ctx, to-from, func(k *worker, i int) { k.job(w, &w.jobs[from+i]) })
+		from = to
 	}
-	r.parallel(ctx, len(tasks), func(k *worker, i int) { tasks[i](k) })
+	r.parallel(ctx, len(last), func(k *worker, i int) { last[i](k) })
 	r.held.Store(0) // what was held for files that failed
 }
 
@@ -99,6 +104,9 @@ var errMissing = fmt.Errorf("%w: it is missing", ErrDamaged)
 // job fetches a clump and hands out its pieces.
 func (k *worker) job(w *window, j *job) {
 	needs := w.needs[j.from:j.to]
+	if !j.live(w) {
+		return
+	}
 	var raw []byte
 	err := errMissing
 	if j.clump != (blob.Clump{}) {
