@@ -18,28 +18,34 @@ const lockPoll = 5 * time.Second
 
 // backupJSON is what backup --json prints.
 type backupJSON struct {
-	Snapshot   string   `json:"snapshot" doc:"ID of the snapshot; empty with --dry-run"`
-	Store      string   `json:"store" doc:"name of the store"`
-	Host       string   `json:"host" doc:"name of the host"`
-	Layout     string   `json:"layout" doc:"what was found in the store"`
-	Parent     string   `json:"parent" doc:"ID of the snapshot it was compared with, or empty"`
-	DryRun     bool     `json:"dry_run" doc:"nothing was stored"`
-	Mailboxes  int      `json:"mailboxes" doc:"number of mailboxes"`
-	Messages   uint64   `json:"messages" doc:"number of messages"`
-	Files      uint64   `json:"files" doc:"number of files"`
-	Bytes      uint64   `json:"bytes" doc:"size of the files"`
-	New        uint64   `json:"new" doc:"files that the parent did not have"`
-	Changed    uint64   `json:"changed" doc:"files that were read again"`
-	Unchanged  uint64   `json:"unchanged" doc:"files that were not read"`
-	Removed    uint64   `json:"removed" doc:"files that the parent had"`
-	NewMails   uint64   `json:"new_messages" doc:"messages in new files"`
-	BytesRead  uint64   `json:"bytes_read" doc:"bytes read from the store"`
-	Stored     uint64   `json:"bytes_stored" doc:"bytes added to the repository"`
-	Expunged   uint64   `json:"expunged" doc:"messages that were deleted while the backup ran"`
-	Vanished   uint64   `json:"vanished" doc:"other files that were deleted while the backup ran"`
-	Unsaved    uint64   `json:"unsaved" doc:"number of paths that could not be read"`
-	UnsavedAre []string `json:"unsaved_paths" doc:"the first 1,000 of them, with the reason"`
-	Seconds    float64  `json:"seconds" doc:"how long it took"`
+	Snapshot   string        `json:"snapshot" doc:"ID of the snapshot; empty with --dry-run"`
+	Store      string        `json:"store" doc:"name of the store"`
+	Host       string        `json:"host" doc:"name of the host"`
+	Layout     string        `json:"layout" doc:"what was found in the store"`
+	Parent     string        `json:"parent" doc:"ID of the snapshot it was compared with, or empty"`
+	DryRun     bool          `json:"dry_run" doc:"nothing was stored"`
+	Mailboxes  int           `json:"mailboxes" doc:"number of mailboxes"`
+	Messages   uint64        `json:"messages" doc:"number of messages"`
+	Files      uint64        `json:"files" doc:"number of files"`
+	Bytes      uint64        `json:"bytes" doc:"size of the files"`
+	New        uint64        `json:"new" doc:"files that the parent did not have"`
+	Changed    uint64        `json:"changed" doc:"files that are other than the parent's"`
+	Unchanged  uint64        `json:"unchanged" doc:"files that are as they were"`
+	Removed    uint64        `json:"removed" doc:"files that the parent had"`
+	NewMails   uint64        `json:"new_messages" doc:"messages in new files"`
+	BytesRead  uint64        `json:"bytes_read" doc:"bytes read from the store"`
+	Stored     uint64        `json:"bytes_stored" doc:"bytes added to the repository"`
+	Expunged   uint64        `json:"expunged" doc:"messages that were deleted while the backup ran"`
+	Vanished   uint64        `json:"vanished" doc:"other files that were deleted while the backup ran"`
+	Unsaved    uint64        `json:"unsaved" doc:"number of paths that could not be read"`
+	UnsavedAre []unsavedPath `json:"unsaved_paths" doc:"the first 1,000 of them:"`
+	Seconds    float64       `json:"seconds" doc:"how long it took"`
+}
+
+type unsavedPath struct {
+	Path   string `json:"path" doc:"below the store"`
+	Base64 string `json:"path_base64,omitempty" doc:"the same, when it is not UTF-8"`
+	Reason string `json:"reason" doc:"why it could not be saved"`
 }
 
 // printBackup prints what a person wants to know after a backup, and returns
@@ -70,7 +76,7 @@ func backupResult(o *backupOptions, r *backup.Result) backupJSON {
 	j := backupJSON{Snapshot: r.Session.String(), Store: s.Store, Host: s.Host, Layout: s.Layout, DryRun: o.dryRun, Mailboxes: r.Mailboxes,
 		Messages: c.Messages, Files: c.Files, Bytes: c.Bytes, New: s.Run.New, Changed: s.Run.Changed, Unchanged: s.Run.Unchanged,
 		Removed: s.Run.Removed, NewMails: s.Run.NewMessages, BytesRead: s.Run.BytesRead, Stored: s.Run.BytesStored,
-		Expunged: s.Run.Expunged, Vanished: s.Run.Vanished, Unsaved: c.Unsaved, UnsavedAre: []string{},
+		Expunged: s.Run.Expunged, Vanished: s.Run.Vanished, Unsaved: c.Unsaved, UnsavedAre: []unsavedPath{},
 		Seconds: s.Ended.Go().Sub(s.Started.Go()).Seconds()}
 	if o.dryRun {
 		j.Snapshot = ""
@@ -79,7 +85,7 @@ func backupResult(o *backupOptions, r *backup.Result) backupJSON {
 		j.Parent = fmt.Sprintf("%x", s.Parent)
 	}
 	for _, n := range r.Unsaved {
-		j.UnsavedAre = append(j.UnsavedAre, cli.Name(n.Path)+": "+n.Text)
+		j.UnsavedAre = append(j.UnsavedAre, unsavedPath{n.Path, exactBytes(n.Path), n.Text})
 	}
 	return j
 }
