@@ -230,7 +230,7 @@ func (f *fixture) snapshots() int {
 }
 
 // content reads all regular files below dir.
-func content(t *testing.T, dir string) map[string]string {
+func content(t testing.TB, dir string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
 	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {

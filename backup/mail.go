@@ -28,13 +28,15 @@ const (
 // mailKind says how a file that is no message of a Maildir and begins with head
 // is cut as mail, if it is.
 func mailKind(it *item, head []byte) (kind message.Kind, ok bool) {
-	switch it.role {
-	case mailstore.MboxFile:
-		return message.Mbox, mailstore.LooksLikeMbox(head)
-	case mailstore.Regular:
-		return message.Mail, message.LooksLikeMail(head)
+	switch {
+	case it.role != mailstore.MboxFile && it.role != mailstore.Regular:
+		return 0, false
+	case mailstore.LooksLikeMbox(head):
+		return message.Mbox, true
+	case it.role == mailstore.Regular && message.LooksLikeDbox(head):
+		return message.Dbox, true
 	}
-	return 0, false
+	return message.Mail, it.role == mailstore.Regular && message.LooksLikeMail(head)
 }
 
 // A mailCutter turns a file of mail into the items of a recipe. It serves one

@@ -323,7 +323,7 @@ func (r *reader) cut(ctx context.Context, it *item, src io.Reader) (err error) {
 		all = io.MultiReader(all, src)
 	}
 	switch kind, mail := mailKind(it, head); {
-	case mail && kind == message.Mbox:
+	case mail && it.role == mailstore.MboxFile:
 		var count mailstore.MboxCounter
 		e.Recipe, err = r.mail.file(ctx, io.TeeReader(all, &count), kind)
 		e.Messages = uint64(count.Messages())

@@ -33,3 +33,15 @@ func LooksLikeMail(head []byte) bool {
 	}
 	return known >= 2
 }
+
+// LooksLikeDbox reports whether a file that begins with head is one of
+// Dovecot's sdbox or mdbox, which begin with a file header and a message header.
+func LooksLikeDbox(head []byte) bool {
+	var d dbox
+	n, ok := d.before(head)
+	if !ok || d.header == 0 {
+		return false
+	}
+	_, ok = d.message(head[n:])
+	return ok
+}

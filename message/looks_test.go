@@ -6,6 +6,26 @@ import (
 	"restante/message"
 )
 
+func TestLooksLikeDbox(t *testing.T) {
+	whole := dbox("A: b\n\nhello\n")
+	for head, want := range map[string]bool{
+		whole:                       true,
+		whole[:16+30]:               true,
+		whole[:16]:                  false,
+		whole[16:]:                  false,
+		"2 M1e C1\n":                false,
+		"2 \n" + whole[16:]:         false,
+		"1 M1e C1\n" + whole[16:]:   false,
+		"2 Mffff C1\n" + whole[16:]: false,
+		"":                          false,
+		"From: a\nTo: b\n\nx":       false,
+	} {
+		if got := message.LooksLikeDbox([]byte(head)); got != want {
+			t.Errorf("%q: %v", head, got)
+		}
+	}
+}
+
 func TestLooksLikeMail(t *testing.T) {
 	for head, want := range map[string]bool{
 		"From: a\nTo: b\n\nx":                               true,

@@ -1,0 +1,161 @@
+package backup_test
+
+import (
+	"encoding/base64"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+
+	"restante/backup"
+	"restante/blob"
+	"restante/snapshot"
+)
+
+// letter returns a body that is worth sharing, and no compressor's prey.
+func letter(seed uint64, size int) string {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	var b strings.Builder
+	for b.Len() < size {
+		fmt.Fprintf(&b, "%x\n", rng.Uint64())
+	}
+	return b.String()
+}
+
+// delivered returns a message as its recipient has it: its trace is his own.
+func delivered(to int, body string) string {
+	return fmt.Sprintf("Return-Path: <news@example.org>\nDelivered-To: user%02d@example.com\n"+
+		"Received: from mx by mail; id %08x\nFrom: news@example.org\nSubject: to all\n\n%s", to, to*7919, body)
+}
+
+// ids returns the pieces of a file: those of its base64 items, and the others.
+func ids(e snapshot.Entry) (text, decoded []blob.ID) {
+	for _, it := range e.Recipe.Items {
+		switch it.Kind {
+		case snapshot.PieceItem:
+			text = append(text, it.Piece.ID)
+		case snapshot.Base64Item:
+			for _, p := range it.Base64.Pieces {
+				decoded = append(decoded, p.ID)
+			}
+		}
+	}
+	return text, decoded
+}
+
+// identical restores a snapshot and compares it with the store.
+func (f *fixture) identical(r *backup.Result) {
+	f.t.Helper()
+	dir, failed := f.restore(r)
+	if len(failed) > 0 {
+		f.t.Errorf("not restored: %v", failed)
+	}
+	want, got := content(f.t, f.roots[0]), content(f.t, dir)
+	if len(got) != len(want) {
+		f.t.Errorf("%d files came back, not %d", len(got), len(want))
+	}
+	for path, data := range want {
+		if got[path] != data {
+			f.t.Errorf("%s came back as another file", path)
+		}
+	}
+}
+
+func TestAMessageToManyCostsOneBody(t *testing.T) {
+	f := newFixture(t)
+	body := letter(1, 6000)
+	for to := range 20 {
+		f.maildir(fmt.Sprintf("user%02d/Maildir", to), 0)
+		f.write(fmt.Sprintf("user%02d/Maildir/cur/1700000000.M%d.mx:2,S", to, to), delivered(to, body))
+	}
+	r := f.clean()
+	heads, bodies := map[blob.ID]bool{}, map[blob.ID]bool{}
+	for path, e := range f.entries(r) {
+		if e.Messages == 0 {
+			continue
+		}
+		text, _ := ids(e)
+		if len(text) != 2 {
+			t.Fatalf("%s: %d pieces", path, len(text))
+		}
+		heads[text[0]], bodies[text[1]] = true, true
+	}
+	if len(heads) != 20 || len(bodies) != 1 {
+		t.Errorf("%d heads and %d bodies", len(heads), len(bodies))
+	}
+	f.identical(r)
+}
+
+// TestAnAttachmentIsStoredOnce sends it in every form in use.
+func TestAnAttachmentIsStoredOnce(t *testing.T) {
+	f := newFixture(t)
+	f.maildir("alice/Maildir", 0)
+	data := make([]byte, 3<<20) // several pieces
+	rand.NewChaCha8([32]byte{3}).Read(data)
+	n := 0
+	for _, length := range []int{60, 64, 72, 76} {
+		for _, eol := range []string{"\n", "\r\n"} {
+			n++
+			var b strings.Builder
+			for _, line := range []string{"From: a@example.org", fmt.Sprintf("Subject: %d", n), "MIME-Version: 1.0",
+				"Content-Type: application/x-thing", "Content-Transfer-Encoding: base64", ""} {
+				b.WriteString(line + eol)
+			}
+			for line := range slices.Chunk([]byte(base64.StdEncoding.EncodeToString(data)), length) {
+				b.Write(line)
+				b.WriteString(eol)
+			}
+			f.write(fmt.Sprintf("alice/Maildir/cur/1700000000.M%d.mx:2,S", n), b.String())
+		}
+	}
+	r := f.clean()
+	var first []blob.ID
+	for path, e := range f.entries(r) {
+		if e.Messages == 0 {
+			continue
+		}
+		_, decoded := ids(e)
+		if first == nil {
+			first = decoded
+		}
+		if len(decoded) < 2 || !slices.Equal(decoded, first) {
+			t.Errorf("%s: %d pieces, which are not those of the others", path, len(decoded))
+		}
+	}
+	if stored := r.Snapshot.Run.BytesStored; stored > uint64(len(data))*5/4 {
+		t.Errorf("%d bytes in %d messages are stored in %d", len(data), n, stored)
+	}
+	f.identical(r)
+}
+
+// TestFormatsShareMail has one message in every kind of file that holds mail.
+func TestFormatsShareMail(t *testing.T) {
+	f := newFixture(t)
+	body := letter(2, 5000)
+	msg := delivered(1, body)
+	frame := func(msg string) string {
+		return fmt.Sprintf("\x01\x02N          %016X\n%s\n\x01\x03\nR6b022e39\nV1f0\n\n", len(msg), msg)
+	}
+	other := delivered(2, letter(3, 3000))
+	f.maildir("alice/Maildir", 0)
+	f.write("alice/Maildir/cur/1700000000.M1.mx:2,S", msg)
+	f.write("bob/mdbox/storage/m.1", "2 M1e C6b022e39\n"+frame(other)+frame(msg))
+	f.write("carol/sdbox/mailboxes/INBOX/dbox-Mails/u.1", "2 M1e C6b022e39\n"+frame(msg))
+	f.write("kerio/INBOX/#msgs/00000001.eml", msg)
+	f.write("archive.mbox", "From a@example.org Mon Jan  5 10:11:12 2026\n"+other+"\nFrom a@example.org Mon Jan  5 10:11:12 2026\n"+msg)
+	r := f.clean()
+	want, _ := ids(f.entries(r)["alice/Maildir/cur/1700000000.M1.mx:2,S"])
+	if len(want) != 2 {
+		t.Fatalf("the message has %d pieces", len(want))
+	}
+	for path, e := range f.entries(r) {
+		if e.Kind != snapshot.File {
+			continue
+		}
+		if text, _ := ids(e); !slices.Contains(text, want[1]) {
+			t.Errorf("%s does not share the body", path)
+		}
+	}
+	f.identical(r)
+}
