@@ -2,9 +2,11 @@ package message_test
 
 import (
 	"bytes"
+	"io"
 	"strings"
 	"testing"
 
+	"restante/chunking"
 	"restante/message"
 )
 
@@ -34,6 +36,25 @@ func BenchmarkCut(b *testing.B) {
 			}
 		})
 	}
+	b.Run("attachment, by content", func(b *testing.B) { // what it costs without this package
+		c, err := chunking.New(0x3DA3358B4DC173)
+		if err != nil {
+			b.Fatal(err)
+		}
+		r := strings.NewReader(attachment)
+		buf := make([]byte, chunking.MaxSize)
+		b.SetBytes(int64(len(attachment)))
+		for b.Loop() {
+			r.Reset(attachment)
+			c.Reset(r)
+			for err = nil; err == nil; {
+				_, _, err = c.Next(buf)
+			}
+			if err != io.EOF {
+				b.Fatal(err)
+			}
+		}
+	})
 	b.Run("mbox", func(b *testing.B) {
 		one := "From a@example.com Mon Jan  5 10:11:12 2026\n" + small + "\n"
 		data := bytes.Repeat([]byte(one), 1000)

@@ -40,6 +40,7 @@ type window struct {
 	ends     []*file // files whose last segment is in this window or before
 	needs    []need  // sorted by place after lookUp
 	jobs     []job
+	ranks    []int // where in jobs the ranks end
 	items    int
 
 	// What comes next, so that folders that are done can be finished: the
@@ -332,6 +333,11 @@ func (w *window) lookUp(ctx context.Context, src Source) error {
 		w.jobs[len(w.jobs)-1].to = i + 1
 	}
 	slices.SortStableFunc(w.jobs, func(a, b job) int { return cmp.Compare(a.rank(), b.rank()) })
+	for i := range w.jobs {
+		if i+1 == len(w.jobs) || w.jobs[i+1].rank() != w.jobs[i].rank() {
+			w.ranks = append(w.ranks, i+1)
+		}
+	}
 	return nil
 }
 

@@ -87,7 +87,7 @@ func (r *runner) run(parent context.Context, p *planner) error {
 func (r *runner) window(ctx context.Context, w *window) {
 	b := r.prepare(w)
 	if r.opts.Resume {
-		r.parallel(ctx, len(b.begun), func(k *worker, i int) { k.resume(ctx, b.begun[i]) })
+		r.parallel(ctx, []int{len(b.begun)}, func(k *worker, i int) { k.resume(ctx, b.begun[i]) })
 	}
 	r.round(ctx, w, func(f *file) bool { return f.active })
 	copies := map[*file]bool{}

@@ -23,33 +23,48 @@ type worker struct {
 	out  *outFile // that file
 }
 
-// parallel calls fn for 0 to n-1, each on some worker, and returns when all
-// are done or ctx has ended. Each worker has a run of numbers of its own and
-// then helps with the others': neighbours make files in one folder, where two
+// parallel calls fn for all numbers from 0 on, each on some worker, and returns
+// when all are done or ctx has ended. The numbers come in ranks, which end
+// before the numbers in ends; no worker begins a rank while there is work
+// in the one before. In a rank each worker has a run of numbers of its own and then
+// helps with the others': neighbours make files in one folder, where two
 // workers would wait for each other.
-func (r *runner) parallel(ctx context.Context, n int, fn func(k *worker, i int)) {
-	workers := min(n, r.opts.Workers)
-	next := make([]atomic.Int64, workers) // of each run
+func (r *runner) parallel(ctx context.Context, ends []int, fn func(k *worker, i int)) {
+	if len(ends) == 0 {
+		return
+	}
+	workers := max(1, min(ends[len(ends)-1], len(r.workers)))
+	next := make([]atomic.Int64, workers*len(ends)) // of each run
 	var working sync.WaitGroup
 	for own := range workers {
 		working.Go(func() {
 			k := r.workers[own]
 			k.ctx = ctx
 			defer k.closeFile()
-			for j := range workers {
-				run := (own + j) % workers
-				from, to := n*run/workers, n*(run+1)/workers
-				for ctx.Err() == nil {
-					i := from + int(next[run].Add(1)) - 1
-					if i >= to {
-						break
-					}
-					fn(k, i)
+			first := 0
+			for rank, end := range ends {
+				n := end - first
+				for j := range workers {
+					run := (own + j) % workers
+					from, to := first+n*run/workers, first+n*(run+1)/workers
+					k.run(&next[rank*workers+run], from, to, fn)
 				}
+				first = end
 			}
 		})
 	}
 	working.Wait()
+}
+
+// run calls fn for the numbers from next of the run [from, to) on.
+func (k *worker) run(next *atomic.Int64, from, to int, fn func(k *worker, i int)) {
+	for k.ctx.Err() == nil {
+		i := from + int(next.Add(1)) - 1
+		if i >= to {
+			return
+		}
+		fn(k, i)
+	}
 }
 
 // round writes the files of a window that pick chooses.
@@ -75,15 +90,8 @@ func (r *runner) round(ctx context.Context, w *window, pick func(*file) bool) {
 			last = append(last, func(k *worker) { k.complete(f) })
 		}
 	}
-	for from := 0; from < len(w.jobs); {
-		to := from + 1
-		for to < len(w.jobs) && w.jobs[to].rank() == w.jobs[from].rank() {
-			to++
-		}
-		r.parallel(ctx, to-from, func(k *worker, i int) { k.job(w, &w.jobs[from+i]) })
-		from = to
-	}
-	r.parallel(ctx, len(last), func(k *worker, i int) { last[i](k) })
+	r.parallel(ctx, w.ranks, func(k *worker, i int) { k.job(w, &w.jobs[i]) })
+	r.parallel(ctx, []int{len(last)}, func(k *worker, i int) { last[i](k) })
 	r.held.Store(0) // what was held for files that failed
 }
 
