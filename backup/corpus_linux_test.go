@@ -71,3 +71,21 @@ func TestTortureCorpus(t *testing.T) {
 		t.Errorf("the second run: %+v", run)
 	}
 }
+
+// TestCorporaComeBack backs up each corpus as it is and wants it back, file by file.
+func TestCorporaComeBack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes half a minute")
+	}
+	for _, name := range []string{"users-b", "usrp-users", "dovecot", "vcard-ical"} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			f.roots = []string{corpus(t, name)}
+			dir, failed := f.restore(f.clean())
+			for _, fail := range failed {
+				t.Errorf("%q: %v", fail.Path, fail.Err)
+			}
+			same(t, dir, f.roots[0])
+		})
+	}
+}
