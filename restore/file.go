@@ -20,7 +20,8 @@ type file struct {
 	// Of the goroutine that runs windows, while no worker works:
 	active bool // it is to be written
 
-	left atomic.Int64 // segments to be done, and one until the file ends
+	left  atomic.Int64 // segments to be done, and one until the file ends
+	holes atomic.Bool  // some of it, perhaps the end, was not written for it is zeros
 
 	mu   sync.Mutex // for what follows
 	temp string     // name of the temporary file; "" if it is not there
@@ -153,9 +154,27 @@ func (k *worker) keep(s *segment, p part) error {
 		err = k.spill(s, out)
 	}
 	if err == nil {
-		_, err = out.WriteAt(p.data, int64(p.off))
+		err = s.writeAt(out, p.data, p.off)
 	}
 	return err
+}
+
+// minHole is how long a run of zeros must be to be left out.
+const minHole = 64 << 10
+
+// writeAt writes data at an offset of the segment's file. Many zeros become a
+// hole, as they may have been one; not where lines are to be made of them.
+func (s *segment) writeAt(out *outFile, data []byte, off uint64) error {
+	if len(data) >= minHole && len(s.base64) == 0 && zeros(data) {
+		s.file.holes.Store(true)
+		return nil
+	}
+	_, err := out.WriteAt(data, int64(off))
+	return err
+}
+
+func zeros(data []byte) bool {
+	return data[0] == 0 && bytes.Equal(data[1:], data[:len(data)-1])
 }
 
 // spill moves what is there of a segment to its file. The segment is locked.
@@ -167,7 +186,7 @@ func (k *worker) spill(s *segment, out *outFile) error {
 		}
 	}
 	for _, p := range s.parts {
-		if _, err := out.WriteAt(p.data, int64(p.off)); err != nil {
+		if err := s.writeAt(out, p.data, p.off); err != nil {
 			return err
 		}
 	}
@@ -222,8 +241,7 @@ func (k *worker) write(s *segment, p part) error {
 	if err != nil {
 		return err
 	}
-	_, err = out.WriteAt(data, int64(s.off))
-	return err
+	return s.writeAt(out, data, s.off)
 }
 
 // assemble returns the bytes of a segment, valid until the next call. The
@@ -294,6 +312,11 @@ func (k *worker) complete(f *file) {
 }
 
 func (k *worker) name(f *file, in *folder, out *outFile) (u unset, err error) {
+	if f.holes.Load() {
+		if err := out.resize(int64(f.entry.Size)); err != nil {
+			return u, err
+		}
+	}
 	if k.r.opts.Verify {
 		same, err := k.identical(f.entry, out)
 		if err != nil {

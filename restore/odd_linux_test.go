@@ -284,3 +284,38 @@ func TestOperationsOfASmallFile(t *testing.T) {
 		t.Errorf("100 more files take %d more operations", many-few)
 	}
 }
+
+// TestHolesComeBackAsHoles restores a large file that is nearly all zeros,
+// which takes little room, and one whose zeros are encoded, which has none.
+func TestHolesComeBackAsHoles(t *testing.T) {
+	s := newStore(t, 1<<20)
+	zeros := make([]byte, 1<<20)
+	c := s.content().plain([]byte("the beginning"))
+	for range 20 {
+		c.plain(zeros)
+	}
+	c.plain([]byte("the middle"))
+	for range 9 {
+		c.plain(zeros)
+	}
+	sparse := c.mail("sparse") // which ends in a hole
+	encoded := s.content().plain([]byte("x")).lines(zeros, 76, snapshot.LF, snapshot.TailEnded).mail("encoded")
+	for _, held := range []uint64{0, 64 << 20} {
+		target := t.TempDir()
+		o := everything(target)
+		o.NoOwner, o.Verify = true, true
+		restore.SetLimits(&o, 100, 1000, held)
+		if r := run(t, s, s.tree(encoded, sparse), o); r.Failures != 0 || r.Files != 2 {
+			t.Fatalf("%+v", r)
+		}
+		compare(t, target, encoded, sparse)
+		var st unix.Stat_t
+		if err := unix.Lstat(filepath.Join(target, "sparse"), &st); err != nil {
+			t.Fatal(err)
+		}
+		if used := st.Blocks * 512; used > st.Size/2 {
+			t.Errorf("with %d bytes held, %d bytes take %d on the disk", held, st.Size, used)
+		}
+		s.forget()
+	}
+}

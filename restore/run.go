@@ -90,15 +90,23 @@ func (r *runner) window(ctx context.Context, w *window) {
 		r.parallel(ctx, []int{len(b.begun)}, func(k *worker, i int) { k.resume(ctx, b.begun[i]) })
 	}
 	r.round(ctx, w, func(f *file) bool { return f.active })
-	copies := map[*file]bool{}
+	copies := map[*file]error{} // and why they are no links
 	for _, f := range b.linked {
-		if ctx.Err() == nil && !r.linkFile(f) {
-			copies[f], f.active = true, true
+		if ctx.Err() != nil {
+			break
+		}
+		if linked, why := r.linkFile(f); !linked {
+			copies[f], f.active = why, true
 			r.active[f] = struct{}{}
 		}
 	}
 	if len(copies) > 0 {
-		r.round(ctx, w, func(f *file) bool { return copies[f] })
+		r.round(ctx, w, func(f *file) bool { return copies[f] != nil })
+	}
+	for f, why := range copies {
+		if f.done {
+			r.warn(f.path, fmt.Errorf("restored as a copy instead of a hard link: %w", why))
+		}
 	}
 	for _, s := range b.nodes {
 		if ctx.Err() == nil {
@@ -179,22 +187,21 @@ func (r *runner) follows(f *file, groups map[snapshot.LinkID]bool) bool {
 	return found && err == nil
 }
 
-// linkFile links a file to the one of its group. It reports false when the
-// file has to become a copy.
-func (r *runner) linkFile(f *file) bool {
+// linkFile links a file to the one of its group. It reports false, and why,
+// when the file has to become a copy.
+func (r *runner) linkFile(f *file) (linked bool, why error) {
 	state, err := r.link(f.entry.Link, f.dir, f.name)
 	switch {
 	case errors.Is(err, fs.ErrExist):
 		r.failed(f.path, err)
-		return true
+		return true, nil
 	case err == nil && state != linkNone:
 		r.linked(f, state)
-		return true
+		return true, nil
 	case err == nil:
 		err = errors.New("the file it is a hard link of could not be restored")
 	}
-	r.warn(f.path, fmt.Errorf("restoring a copy instead of a hard link: %w", err))
-	return false
+	return false, err
 }
 
 // A linkState says what became of a hard link.

@@ -130,6 +130,8 @@ func (h handle) set(name string, e *snapshot.Entry, o attrOptions) (u unset) {
 
 type sysFile struct{ *os.File }
 
+func (f sysFile) resize(size int64) error { return f.Truncate(size) }
+
 var errNotFolder = errors.New("it is no folder")
 
 func inTheWay(err error) bool {

@@ -244,6 +244,8 @@ func (f sysFile) WriteAt(p []byte, off int64) (int, error) {
 	return done, nil
 }
 
+func (f sysFile) resize(size int64) error { return unix.Ftruncate(int(f), size) }
+
 func (f sysFile) ReadAt(p []byte, off int64) (int, error) {
 	done := 0
 	for done < len(p) {

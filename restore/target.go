@@ -295,6 +295,11 @@ func (o *outFile) WriteAt(p []byte, off int64) (n int, err error) {
 	return n, err
 }
 
+// resize makes the file size bytes long; what that adds is zeros.
+func (o *outFile) resize(size int64) error {
+	return o.in.do("writing", o.name, func() error { return o.sysFile.resize(size) })
+}
+
 func (o *outFile) close() error {
 	return o.in.do("closing", o.name, o.sysFile.Close)
 }
