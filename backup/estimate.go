@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -10,6 +11,7 @@ import (
 
 	"restante/blob"
 	"restante/mailstore"
+	"restante/message"
 	"restante/repo"
 )
 
@@ -63,6 +65,7 @@ type sampler struct {
 	store     *mailstore.Store
 	estimator *repo.Estimator
 	buf       []byte
+	cut       message.Cutter
 	step      uint64
 
 	root    int
@@ -109,6 +112,7 @@ func (s *sampler) sample(path string, offset, length int64) error {
 	if n == 0 {
 		return nil
 	}
+	data := s.buf[:n]
 	role, mailbox := s.role(path)
 	if mailbox != s.mailbox {
 		if err := s.estimator.Boundary(); err != nil {
@@ -116,12 +120,37 @@ func (s *sampler) sample(path string, offset, length int64) error {
 		}
 		s.mailbox = mailbox
 	}
-	class := blob.Bin
-	if role != mailstore.Regular {
-		class = blob.Text
-	}
 	s.sampled += uint64(n)
-	return s.estimator.Add(class, s.buf[:n])
+	switch {
+	case role == mailstore.MboxFile:
+		return s.mail(data, message.Mbox)
+	case role == mailstore.Message || message.LooksLikeMail(data):
+		return s.mail(data, message.Mail)
+	}
+	return s.estimator.Add(blob.Bin, data)
+}
+
+// mail cuts and compresses a part of a file of mail.
+func (s *sampler) mail(data []byte, kind message.Kind) error {
+	s.cut.Reset(bytes.NewReader(data), kind)
+	for {
+		b, err := s.cut.Next()
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil:
+			return err
+		case b.Class == message.Base64:
+			err = s.estimator.Add(blob.Bin, b.Decoded)
+		case b.Class == message.Head:
+			err = s.estimator.Add(blob.Head, b.Raw)
+		default:
+			err = s.estimator.Add(blob.Text, b.Raw)
+		}
+		if err != nil {
+			return err
+		}
+	}
 }
 
 func (s *sampler) role(path string) (mailstore.FileRole, int) {
