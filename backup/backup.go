@@ -143,6 +143,7 @@ func (s Session) String() string { return hex.EncodeToString(s[:]) }
 type Result struct {
 	Session   Session
 	Snapshot  snapshot.Snapshot
+	First     bool // no earlier snapshot of the store could be found
 	Mailboxes int
 	Example   string   // the name of one mailbox, for the command that would bring it back
 	Unsaved   []Notice // the first of them; Snapshot.Tree.Counts.Unsaved has the number
@@ -200,6 +201,7 @@ func Run(ctx context.Context, r *repo.Repository, opts Options) (*Result, error)
 	}
 	result, err := run.record(ctx, shrink != nil)
 	if err == nil {
+		result.First = last.none
 		return result, nil
 	}
 	if !errors.Is(err, repo.ErrClosed) {

@@ -9,7 +9,7 @@ import (
 	"restante/snapshot"
 )
 
-// mailboxes writes the map of mailboxes.
+// mailboxes writes the map of mailboxes. Those that are left out are not in it.
 func (rec *recorder) mailboxes(ctx context.Context, boxes []mailstore.Mailbox) (snapshot.Root, error) {
 	roots, err := rootsOf(rec.run.opts.Store.Roots)
 	if err != nil {
@@ -22,14 +22,29 @@ func (rec *recorder) mailboxes(ctx context.Context, boxes []mailstore.Mailbox) (
 	b := snapshot.NewMailboxBuilder(rec.pages, rec.run.repo.PieceKey())
 	for _, box := range boxes {
 		m := snapshot.Mailbox{Name: box.Name, Aliases: box.Aliases, Component: box.Component, Ranges: rangesOf(keys, box.Places)}
+		if rec.excluded(m.Ranges) {
+			continue
+		}
 		for _, f := range box.Folders {
-			m.Folders = append(m.Folders, snapshot.Folder{Name: f.Name, Ranges: rangesOf(keys, f.Places)})
+			if ranges := rangesOf(keys, f.Places); !rec.excluded(ranges) {
+				m.Folders = append(m.Folders, snapshot.Folder{Name: f.Name, Ranges: ranges})
+			}
 		}
 		if err := b.Add(ctx, &m); err != nil {
 			return snapshot.Root{}, err
 		}
 	}
 	return b.Finish(ctx)
+}
+
+// excluded reports whether all that ranges hold is left out.
+func (rec *recorder) excluded(ranges []snapshot.Range) bool {
+	for _, r := range ranges {
+		if !rec.run.opts.Exclude.Match(r.From.Path()) {
+			return false
+		}
+	}
+	return len(ranges) > 0
 }
 
 // rangesOf turns places of a store into ranges of keys, ascending.

@@ -1,10 +1,12 @@
 package backup_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"restante/backup"
+	"restante/internal/glob"
 	"restante/snapshot"
 )
 
@@ -37,6 +39,28 @@ func counts(t *testing.T, f *fixture, r *backup.Result, ranges []snapshot.Range)
 		sum.Add(c)
 	}
 	return sum
+}
+
+// A mailbox or folder that is left out is no empty one.
+func TestExcludedMailboxesAreNotListed(t *testing.T) {
+	f := newFixture(t)
+	for _, user := range []string{"alice", "bob", "carol"} {
+		f.maildir("example.com/"+user+"/Maildir", 1)
+		f.maildir("example.com/"+user+"/Maildir/.Trash", 1)
+	}
+	result := f.clean(func(o *backup.Options) {
+		var err error
+		o.Exclude, err = glob.New([]string{"example.com/bob", "example.com/carol/Maildir/*", ".Trash"})
+		must(t, err)
+	})
+	var names []string
+	for name := range mailboxRanges(t, f, result) {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	if got := strings.Join(names, " "); got != "alice@example.com alice@example.com/INBOX carol@example.com carol@example.com/INBOX" || result.Mailboxes != 2 {
+		t.Errorf("%d mailboxes: %s", result.Mailboxes, got)
+	}
 }
 
 func TestMailboxes(t *testing.T) {

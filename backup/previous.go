@@ -92,9 +92,18 @@ type ShrinkError struct {
 	Root        string // the path that lost them; "" for the store as a whole
 	Before, Now int    // mailboxes
 	Unreadable  int    // snapshots that could not be read; then Before is not known
+
+	Denied []mailstore.Unreadable // what of the store could not be read: mailboxes may be in it
 }
 
 func (e *ShrinkError) Error() string {
+	if len(e.Denied) == 0 {
+		return e.lost()
+	}
+	return fmt.Sprintf("%s; %d of its folders cannot be read, the first is %q: %v", e.lost(), len(e.Denied), e.Denied[0].Path, e.Denied[0].Err)
+}
+
+func (e *ShrinkError) lost() string {
 	what := "the store"
 	if e.Root != "" {
 		what = e.Root
@@ -110,7 +119,15 @@ func (e *ShrinkError) Error() string {
 
 // checkShrink returns a ShrinkError if the store, or one of its roots, has
 // fewer than half of the mailboxes that it had.
-func (run *run) checkShrink(last previous) error {
+func (run *run) checkShrink(last previous) *ShrinkError {
+	e := run.shrunk(last)
+	if e != nil {
+		e.Denied = run.opts.Store.Unreadable
+	}
+	return e
+}
+
+func (run *run) shrunk(last previous) *ShrinkError {
 	store := run.opts.Store
 	now := len(store.Mailboxes)
 	if now == 0 && last.leftOut > 0 {

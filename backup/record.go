@@ -220,7 +220,7 @@ func (rec *recorder) finish(shrunk bool) (*Result, error) {
 	if run.parent != nil && run.parent.files > rec.kept {
 		s.Run.Removed = run.parent.files - rec.kept
 	}
-	rec.result.Mailboxes = len(boxes)
+	rec.result.Mailboxes = int(s.Mailboxes.Counts.Entries)
 	rec.result.Example = rec.example(boxes)
 	err = run.session.Commit(ctx, func(stored int64) ([]byte, error) {
 		run.progress.Stored.Store(stored)

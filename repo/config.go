@@ -263,7 +263,7 @@ func writeNumber(path string, n uint64) error {
 		return nil
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
-		return fmt.Errorf("making the cache directory: %w", err)
+		return fmt.Errorf("making the cache directory (choose another with --cache-dir): %w", err)
 	}
 	if err := os.WriteFile(path, strconv.AppendUint(nil, n, 10), 0o600); err != nil {
 		return fmt.Errorf("writing the cache: %w", err)

@@ -133,7 +133,7 @@ func runBackup(ctx context.Context, out *output, a *app, o *backupOptions, args 
 // being backed up by another, as long as the user wants to wait.
 func runOnce(ctx context.Context, out *output, r *opened, o *backupOptions, opts backup.Options) (*backup.Result, error) {
 	// Once, however often the store is found locked.
-	space := sync.OnceValue(func() error { return checkSpace(ctx, r, o, opts) })
+	space := sync.OnceValue(func() error { return checkSpace(ctx, out, r, o, opts) })
 	opts.First = func(context.Context) error { return space() }
 	deadline := time.Now().Add(o.retryLock)
 	for {

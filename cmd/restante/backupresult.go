@@ -28,7 +28,7 @@ type backupJSON struct {
 	Messages   uint64        `json:"messages" doc:"number of messages"`
 	Files      uint64        `json:"files" doc:"number of files"`
 	Bytes      uint64        `json:"bytes" doc:"size of the files"`
-	New        uint64        `json:"new" doc:"files that the parent did not have"`
+	New        uint64        `json:"new" doc:"files that the parent did not have; all if there is no parent"`
 	Changed    uint64        `json:"changed" doc:"files that are other than the parent's"`
 	Unchanged  uint64        `json:"unchanged" doc:"files that are as they were"`
 	Removed    uint64        `json:"removed" doc:"files that the parent had"`
@@ -57,13 +57,13 @@ func printBackup(out *output, a *app, o *backupOptions, r *backup.Result) error 
 			return err
 		}
 	} else if !out.quiet {
-		text := backupText(o, j, r.Session.String()[:8])
+		text := backupText(o, j, r.First, r.Session.String()[:8])
 		if r.Example != "" && !o.dryRun {
 			text += fmt.Sprintf("One mailbox comes back with:\n  restante%s restore %s --target DIR\n", a.repoFlag(), shellWord(r.Example))
 		}
 		fmt.Fprint(out, text)
 	}
-	out.record(backupText(o, j, j.Snapshot))
+	out.record(backupText(o, j, r.First, j.Snapshot))
 	if j.Unsaved > 0 {
 		return outcome{exitIncomplete, fmt.Sprintf("%s could not be read; the snapshot lists them and the next backup tries again",
 			cli.Count(j.Unsaved, "path", "paths"))}
@@ -91,7 +91,7 @@ func backupResult(o *backupOptions, r *backup.Result) backupJSON {
 }
 
 // backupText sums up a backup that made the snapshot of this name.
-func backupText(o *backupOptions, j backupJSON, name string) string {
+func backupText(o *backupOptions, j backupJSON, first bool, name string) string {
 	out := &strings.Builder{}
 	what := "snapshot " + name
 	if o.dryRun {
@@ -101,6 +101,9 @@ func backupText(o *backupOptions, j backupJSON, name string) string {
 		cli.Duration(time.Duration(j.Seconds*float64(time.Second))))
 	fmt.Fprintf(out, "  holds    %s, %s, %s in %s\n", cli.Count(uint64(j.Mailboxes), "mailbox", "mailboxes"),
 		cli.Count(j.Messages, "message", "messages"), cli.Size(j.Bytes), cli.Count(j.Files, "file", "files"))
+	if j.Parent == "" && !first {
+		out.WriteString("  read     all, for the cache knows no earlier snapshot to compare with; every file counts as new\n")
+	}
 	fmt.Fprintf(out, "  new      %s (%s), %s changed, %s unchanged, %s removed\n", cli.Count(j.New, "file", "files"),
 		cli.Count(j.NewMails, "message", "messages"), cli.Number(j.Changed), cli.Number(j.Unchanged), cli.Number(j.Removed))
 	fmt.Fprintf(out, "  stored   %s of %s read%s\n", cli.Size(j.Stored), cli.Size(j.BytesRead), share(j.Stored, j.BytesRead))
@@ -174,9 +177,13 @@ func follow(ctx context.Context, bar *cli.Progress, store *mailstore.Store, p *b
 	}
 }
 
-// checkSpace refuses a first backup that cannot fit. Later ones store what is
-// new only, and how much that is cannot be known before.
-func checkSpace(ctx context.Context, r *opened, o *backupOptions, opts backup.Options) error {
+// errEstimate marks the refusal of a first backup that will not fit.
+var errEstimate = fmt.Errorf("%w, it seems", storage.ErrNoSpace)
+
+// checkSpace refuses a first backup that cannot fit. The estimate knows little
+// of mail that is there more than once, which may be half of it. Later backups
+// store what is new only, and how much that is cannot be known before.
+func checkSpace(ctx context.Context, out *output, r *opened, o *backupOptions, opts backup.Options) error {
 	if o.minFree == 0 || o.dryRun {
 		return nil
 	}
@@ -192,6 +199,10 @@ func checkSpace(ctx context.Context, r *opened, o *backupOptions, opts backup.Op
 	if err != nil || need+o.minFree <= free {
 		return err
 	}
+	if need/2+o.minFree <= free {
+		out.note("about %s are to be stored and %s are free: it fits if the store holds much mail twice", cli.Size(need), cli.Size(free))
+		return nil
+	}
 	return fmt.Errorf("backing up %q: about %s are to be stored and %s stay free (--min-free), but the repository's disk has %s free: %w",
-		opts.Name, cli.Size(need), cli.Size(o.minFree), cli.Size(free), storage.ErrNoSpace)
+		opts.Name, cli.Size(need), cli.Size(o.minFree), cli.Size(free), errEstimate)
 }

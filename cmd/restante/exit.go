@@ -124,6 +124,7 @@ func isDamage(err error) bool {
 // hint says what the user can do about err, or nothing.
 func (a *app) hint(ran *cobra.Command, err error) string {
 	var usage *cli.UsageError
+	var shrink *backup.ShrinkError
 	restoring := ran.CommandPath() == "restante restore"
 	switch {
 	case errors.Is(err, errPrinting):
@@ -132,7 +133,9 @@ func (a *app) hint(ran *cobra.Command, err error) string {
 		return fmt.Sprintf("usage is %s; more: %s --help", ran.UseLine(), ran.CommandPath())
 	case errors.Is(err, errInterrupted):
 		return a.goOnHint(ran)
-	case errors.As(err, new(*backup.ShrinkError)):
+	case errors.As(err, &shrink) && len(shrink.Denied) > 0:
+		return "run it as a user who may read all of the store; add --allow-shrink only if mailboxes were really removed"
+	case errors.As(err, &shrink):
 		return "if a disk is not mounted, mount it; if mailboxes were really removed, add --allow-shrink"
 	case errors.Is(err, repo.ErrNoRepository):
 		return "restante init makes a repository; -r or RESTANTE_REPOSITORY names another"
@@ -144,8 +147,12 @@ func (a *app) hint(ran *cobra.Command, err error) string {
 		return "a newer restante made this repository; upgrade this one"
 	case isDamage(err):
 		return damageHint(err)
+	case errors.Is(err, errEstimate):
+		return "free space where the repository lies; --min-free 0 tries without asking"
 	case errors.As(err, new(*repo.SpaceError)), errors.Is(err, storage.ErrNoSpace):
 		return "free space where the repository lies, then run the same command again; it goes on from there"
+	case errors.Is(err, errTargetFull):
+		return "free space there, or restore less of it: mailboxes by their names, or --include"
 	case errors.Is(err, restore.ErrExists):
 		return "choose another --target, or give --resume (keep what is identical) or --overwrite"
 	case restoring && errors.Is(err, syscall.ENOSPC):

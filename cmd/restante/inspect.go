@@ -28,7 +28,7 @@ type inspectInfo struct {
 type inspectedBox struct {
 	Name       string   `json:"name" doc:"the mailbox's name"`
 	Aliases    []string `json:"aliases" doc:"other names it answers to"`
-	Other      bool     `json:"other,omitempty" doc:"this is what belongs to no mailbox"`
+	Other      bool     `json:"other" doc:"this is what belongs to no mailbox"`
 	Folders    int      `json:"folders" doc:"how many folders it has, 0 if its format is not understood"`
 	Messages   int64    `json:"messages" doc:"how many messages are in it"`
 	Files      int64    `json:"files" doc:"how many files are in it"`

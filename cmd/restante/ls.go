@@ -13,7 +13,7 @@ import (
 type folderInfo struct {
 	Name   string `json:"name" doc:"the folder's name, its levels joined by \"/\""`
 	Base64 string `json:"name_base64,omitempty" doc:"the same, when it is not UTF-8"`
-	Other  bool   `json:"other,omitempty" doc:"this is what lies in the mailbox's home beside its folders"`
+	Other  bool   `json:"other" doc:"this is what lies in the mailbox's home beside its folders"`
 	counted
 }
 

@@ -30,7 +30,7 @@ type mailboxInfo struct {
 	Base64  string   `json:"name_base64,omitempty" doc:"the same, when it is not UTF-8"`
 	Aliases []string `json:"aliases" doc:"other names it answers to"`
 	Folders int      `json:"folders" doc:"how many folders it has, 0 if its format is not understood"`
-	Other   bool     `json:"other,omitempty" doc:"this is what belongs to no mailbox"`
+	Other   bool     `json:"other" doc:"this is what belongs to no mailbox"`
 	counted
 }
 

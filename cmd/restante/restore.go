@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -175,16 +176,22 @@ func (o *restoreOptions) checkIncluded(ctx context.Context, tree *snapshot.Tree,
 	return fmt.Errorf("nothing matches --include %s; patterns are matched with paths below the target, as restante restore makes them", strings.Join(o.include, ", --include "))
 }
 
+// lostInBlock is what a file takes beside its bytes, on the average: half a block.
+const lostInBlock = 2 << 10
+
+var errTargetFull = errors.New("there is too little room")
+
 // checkTarget refuses a restore that cannot fit, before it writes.
 func checkTarget(target string, want snapshot.Counts, o *restoreOptions) error {
 	if o.resume || o.overwrite || len(o.include) > 0 {
 		return nil // how much of it is there already is not known
 	}
+	need := want.Bytes + want.Files*lostInBlock
 	free, err := local.Room(target)
-	if err != nil || free >= want.Bytes {
+	if err != nil || free >= need {
 		return nil // what cannot be asked is found out by writing
 	}
-	return fmt.Errorf("restoring to %q: %s are to be written and %s are free", target, cli.Size(want.Bytes), cli.Size(free))
+	return fmt.Errorf("restoring to %q: %s are to be written and %s are free: %w", target, cli.Size(need), cli.Size(free), errTargetFull)
 }
 
 // printRestore prints what was done, and returns the outcome that the exit

@@ -30,7 +30,7 @@ func detectStore(ctx context.Context, out *output, paths []string, opts mailstor
 			return nil, err
 		}
 		if _, err := os.Stat(abs); err != nil {
-			return nil, fmt.Errorf("looking at the store: %w", err)
+			return nil, fmt.Errorf("looking at the store (is its disk mounted?): %w", err)
 		}
 		roots[i] = abs
 	}
