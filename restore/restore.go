@@ -6,12 +6,14 @@
 // The entries are taken in windows, in the order of their keys. The pieces
 // that a window needs are looked up in one sorted call, grouped by the clump
 // they lie in, and each clump is fetched and opened once for the window, by
-// several workers in the order in which the clumps lie in their packs. Every
-// piece is checked against its keyed ID. While one window is written the next
-// is planned.
+// several workers. Clumps with many pieces of the window come first, and among
+// those with about as many, those that lie first in their packs. Every piece
+// is checked against its keyed ID. While one window is written the next is
+// planned.
 //
-// A file is put together in memory, or, when it is large or memory is short,
-// in its temporary file at the right offsets. The lines of a base64 item are
+// Pieces wait in memory for the others of their file, which is put together
+// when the last one comes. When the file is large or memory is short they wait
+// in its temporary file, at the right offsets. The lines of a base64 item are
 // made from the decoded bytes when the last of them has come: these lie at the
 // end of the item's room, so the encoder can run forward over it in place. The
 // item's hash proves the result. A recipe is read as it is needed, so neither
@@ -20,7 +22,8 @@
 // # What is promised
 //
 // A file has its final name only when it is whole and has its metadata: it is
-// written under a temporary name in the same folder and renamed. Folders get
+// written without a name, or under a temporary one in the same folder. Long runs
+// of zeros become holes. Folders get
 // their metadata when all below them is done. Nothing is synced: after a crash
 // of the machine [Options.Resume] compares what is there by content.
 //
