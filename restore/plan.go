@@ -101,12 +101,13 @@ func (j *job) rank() int { return -bits.Len(uint(j.to-j.from)) / 2 }
 
 // A planner reads entries and recipes, and makes windows of them.
 type planner struct {
-	src     Source
-	tree    Tree
-	parts   []Part
-	include glob.Set // empty for everything
-	limits  limits
-	shrink  int // what the limits of the window at hand are divided by
+	src      Source
+	tree     Tree
+	parts    []Part
+	include  glob.Set // empty for everything
+	limits   limits
+	compares bool // recipes are needed again, to compare files with them
+	shrink   int  // what the limits of the window at hand are divided by
 
 	// Of the run's one planning goroutine:
 	out   chan<- *window
@@ -223,6 +224,9 @@ func (p *planner) file(ctx context.Context, s step) error {
 		}
 	}
 	b.flush()
+	if !p.compares {
+		s.rec.Entry.Recipe = snapshot.Recipe{} // most of what an entry takes
+	}
 	if f.planErr == nil && b.off != s.rec.Entry.Size {
 		f.planErr = fmt.Errorf("%w: its recipe makes %d bytes, its entry says %d", ErrDamaged, b.off, s.rec.Entry.Size)
 	}

@@ -187,7 +187,7 @@ func Run(ctx context.Context, src Source, tree Tree, key blob.Key, opts Options)
 			return Result{}, err
 		}
 	}
-	p := &planner{src: src, tree: tree, parts: parts, include: include, limits: opts.limits}
+	p := &planner{src: src, tree: tree, parts: parts, include: include, limits: opts.limits, compares: opts.Resume || opts.Verify}
 	r := newRunner(src, key, opts, t)
 	err = r.run(ctx, p)
 	return r.result, err
