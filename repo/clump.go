@@ -16,8 +16,7 @@ const (
 	codecZstd = 1
 )
 
-// Compression is the choice between speed and size. DESIGN.md has the table
-// behind what each does.
+// Compression is the choice between speed and size. DESIGN.md says what it costs.
 type Compression string
 
 // The choices, as they are written on the command line.
@@ -144,7 +143,7 @@ var errClump = fmt.Errorf("the clump is malformed")
 type openClump struct {
 	class  blob.Class
 	limit  int  // how large raw grows, if no single piece is larger
-	dense  bool // its pieces are compressed already
+	keep   bool // it is not compressed
 	raw    []byte
 	pieces []Piece
 }

@@ -6,9 +6,6 @@ import (
 	"restante/blob"
 )
 
-// sealedExtra is what sealing adds to a clump.
-const sealedExtra = 16
-
 // An Estimator tells how many bytes data would take in packs: it gathers it
 // into clumps and compresses these as a [Writer] does, and keeps none of it.
 // It serves one goroutine.
@@ -24,7 +21,7 @@ func NewEstimator(level Compression) (*Estimator, error) {
 	e := &Estimator{hasher: blob.NewHasher(blob.Key{}), seen: map[blob.ID]struct{}{}}
 	var err error
 	e.clumps, err = newGatherer(level, func(_ context.Context, _ blob.Class, packed []byte, _ int, _ []Piece) error {
-		e.size += uint64(len(packed) + sealedExtra)
+		e.size += uint64(len(packed) + sealOverhead)
 		return nil
 	})
 	return e, err

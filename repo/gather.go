@@ -6,8 +6,7 @@ import (
 	"restante/blob"
 )
 
-// How large clumps grow, in raw bytes. DESIGN.md has the table behind the
-// figures.
+// How large clumps grow, in raw bytes. DESIGN.md says what other figures cost.
 const (
 	clumpSize      = 1 << 20
 	denseClumpSize = 256 << 10 // larger ones would gain nothing
@@ -22,10 +21,9 @@ const (
 // A gatherer fills clumps with pieces, by class, and packs those that are
 // full. It serves one goroutine.
 type gatherer struct {
-	choice Compression
-	comp   *compressor
-	open   [blob.Page + 1]openClump // by class
-	dense  openClump                // pieces of class Bin that are compressed already
+	comp  *compressor
+	open  [blob.Page + 1]openClump // by class
+	dense openClump                // pieces of class Bin that are compressed already
 
 	// out takes a packed clump, valid until it returns, and what it is made of.
 	out func(ctx context.Context, class blob.Class, packed []byte, raw int, pieces []Piece) error
@@ -36,9 +34,10 @@ func newGatherer(choice Compression, out func(context.Context, blob.Class, []byt
 	if err != nil {
 		return nil, err
 	}
-	g := &gatherer{choice: choice, comp: comp, dense: openClump{class: blob.Bin, limit: denseClumpSize, dense: true}, out: out}
-	for c := range g.open {
-		g.open[c].class, g.open[c].limit = blob.Class(c), clumpSize
+	g := &gatherer{comp: comp, dense: openClump{class: blob.Bin, limit: denseClumpSize, keep: true}, out: out}
+	for i := range g.open {
+		class := blob.Class(i)
+		g.open[i] = openClump{class: class, limit: clumpSize, keep: choice.keeps(class)}
 	}
 	g.open[blob.Page].limit = pageClumpSize
 	return g, nil
@@ -85,7 +84,7 @@ func (g *gatherer) close(ctx context.Context, c *openClump) error {
 
 // pack packs raw bytes as a clump of c's class.
 func (g *gatherer) pack(ctx context.Context, c *openClump, raw []byte, pieces []Piece) error {
-	if c.dense || g.choice.keeps(c.class) {
+	if c.keep {
 		return g.out(ctx, c.class, g.comp.keep(raw), len(raw), pieces)
 	}
 	packed, err := g.comp.pack(raw)
