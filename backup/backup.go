@@ -78,7 +78,7 @@ type Options struct {
 	// First, if not nil, is called before anything is written when the store
 	// has no snapshot that can be read; its error ends the run. A key that
 	// cannot read snapshots cannot tell, and it is not called.
-	First func(ctx context.Context) error
+	First func() error
 
 	CacheDir string
 	Progress *Progress    // may be nil
@@ -190,7 +190,7 @@ func Run(ctx context.Context, r *repo.Repository, opts Options) (*Result, error)
 		return nil, shrink
 	}
 	if last.none && opts.First != nil {
-		if err := opts.First(ctx); err != nil {
+		if err := opts.First(); err != nil {
 			return nil, err
 		}
 	}

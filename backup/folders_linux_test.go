@@ -1,7 +1,6 @@
 package backup_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -149,7 +148,7 @@ func TestFirstIsAskedBeforeAFirstBackup(t *testing.T) {
 	before := len(f.objects())
 	o := f.options()
 	full := errors.New("it does not fit")
-	o.First = func(context.Context) error { return full }
+	o.First = func() error { return full }
 	if _, err := f.try(t.Context(), f.store, o); !errors.Is(err, full) || len(f.objects()) != before {
 		t.Errorf("%v, %d objects came", err, len(f.objects())-before)
 	}

@@ -33,10 +33,12 @@ func mailKind(it *item, head []byte) (kind message.Kind, ok bool) {
 		return 0, false
 	case mailstore.LooksLikeMbox(head):
 		return message.Mbox, true
-	case it.role == mailstore.Regular && message.LooksLikeDbox(head):
+	case it.role == mailstore.MboxFile:
+		return 0, false
+	case message.LooksLikeDbox(head):
 		return message.Dbox, true
 	}
-	return message.Mail, it.role == mailstore.Regular && message.LooksLikeMail(head)
+	return message.Mail, message.LooksLikeMail(head)
 }
 
 // A mailCutter turns a file of mail into the items of a recipe. It serves one

@@ -39,12 +39,8 @@ func (rec *recorder) mailboxes(ctx context.Context, boxes []mailstore.Mailbox) (
 
 // excluded reports whether all that ranges hold is left out.
 func (rec *recorder) excluded(ranges []snapshot.Range) bool {
-	for _, r := range ranges {
-		if !rec.run.opts.Exclude.Match(r.From.Path()) {
-			return false
-		}
-	}
-	return len(ranges) > 0
+	kept := func(r snapshot.Range) bool { return !rec.run.opts.Exclude.Match(r.From.Path()) }
+	return len(ranges) > 0 && !slices.ContainsFunc(ranges, kept)
 }
 
 // rangesOf turns places of a store into ranges of keys, ascending.

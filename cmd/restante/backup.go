@@ -133,8 +133,7 @@ func runBackup(ctx context.Context, out *output, a *app, o *backupOptions, args 
 // being backed up by another, as long as the user wants to wait.
 func runOnce(ctx context.Context, out *output, r *opened, o *backupOptions, opts backup.Options) (*backup.Result, error) {
 	// Once, however often the store is found locked.
-	space := sync.OnceValue(func() error { return checkSpace(ctx, out, r, o, opts) })
-	opts.First = func(context.Context) error { return space() }
+	opts.First = sync.OnceValue(func() error { return checkSpace(ctx, out, r, o, opts) })
 	deadline := time.Now().Add(o.retryLock)
 	for {
 		result, err := withProgress(ctx, out, r, opts)
