@@ -75,7 +75,7 @@ func (f *fixture) createWithKeyOf(other *fixture) {
 	f.unlock = other.unlock
 	for _, prefix := range []string{"config/", "keys/"} {
 		err := other.store.List(f.t.Context(), prefix, func(name string, _ int64) error {
-			data, err := other.store.Get(f.t.Context(), name, 0, -1)
+			data, err := other.store.Get(f.t.Context(), name, 0, -1, nil)
 			if err != nil {
 				return err
 			}

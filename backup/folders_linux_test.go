@@ -96,7 +96,7 @@ func TestAnEmptyStoreAfterDamage(t *testing.T) {
 	f.clean()
 	for name := range f.objects() {
 		if strings.HasPrefix(name, "snapshots/") {
-			data, err := f.store.Get(t.Context(), name, 0, -1)
+			data, err := f.store.Get(t.Context(), name, 0, -1, nil)
 			must(t, err)
 			data[len(data)/2] ^= 1
 			must(t, f.store.Delete(t.Context(), name))

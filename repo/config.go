@@ -90,7 +90,7 @@ func Probe(ctx context.Context, store storage.Store) error {
 // as later.
 func checkVersion(ctx context.Context, store storage.Store, names []string) error {
 	for _, name := range names {
-		data, err := store.Get(ctx, name, 0, seal.HeaderSize)
+		data, err := store.Get(ctx, name, 0, seal.HeaderSize, nil)
 		if errors.Is(err, storage.ErrShort) || errors.Is(err, storage.ErrNotFound) {
 			continue
 		}
@@ -152,7 +152,7 @@ func (r *Repository) loadConfig(ctx context.Context) (*config, error) {
 // readConfig reads one config. A DamageError says that it is none that the
 // owner signed.
 func (r *Repository) readConfig(ctx context.Context, name string) (*config, error) {
-	data, err := r.store.Get(ctx, name, 0, -1)
+	data, err := r.store.Get(ctx, name, 0, -1, nil)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}

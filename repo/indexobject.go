@@ -103,7 +103,7 @@ func (r *Repository) loadIndex(ctx context.Context, id blob.ID) (*index.Object, 
 }
 
 func (r *Repository) readIndex(ctx context.Context, id blob.ID) (*index.Object, error) {
-	data, err := r.store.Get(ctx, indexName(id), 0, -1)
+	data, err := r.store.Get(ctx, indexName(id), 0, -1, nil)
 	if err != nil {
 		return nil, err
 	}

@@ -154,7 +154,7 @@ func PackName(id blob.ID) string { return packName(id) }
 // PackKind reads the header of the pack named id and tells whether it is a
 // tree pack. Any error but the context's is damage of the pack.
 func (r *Repository) PackKind(ctx context.Context, id blob.ID) (tree bool, err error) {
-	header, err := r.store.Get(ctx, packName(id), 0, seal.HeaderSize)
+	header, err := r.store.Get(ctx, packName(id), 0, seal.HeaderSize, nil)
 	if err != nil {
 		return false, err
 	}
@@ -205,7 +205,7 @@ func (r *Repository) CheckPack(ctx context.Context, id blob.ID, size int64, read
 	s := clumpChecker{r: r, obj: obj, hasher: r.hasher()}
 	for next := int64(0); next < size; {
 		end, within := span(out.Clumps, next, size)
-		data, err := r.store.Get(ctx, packName(id), next, end-next)
+		data, err := r.store.Get(ctx, packName(id), next, end-next, nil)
 		if err != nil {
 			out.Damage = append(out.Damage, err)
 			return out, ctx.Err()

@@ -76,7 +76,7 @@ func TestCheckObject(t *testing.T) {
 	r := f.open(t)
 	for _, part := range []repo.Part{repo.Configs, repo.KeyFiles, repo.Intents} {
 		name := names(part)[0]
-		whole, err := f.store.Get(t.Context(), name, 0, -1)
+		whole, err := f.store.Get(t.Context(), name, 0, -1, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -191,7 +191,7 @@ func TestCheckPackFindsDamage(t *testing.T) {
 	r := f.open(t)
 	name := names(repo.Packs)[0]
 	id := inspectedID(t, name)
-	whole, err := f.store.Get(t.Context(), name, 0, -1)
+	whole, err := f.store.Get(t.Context(), name, 0, -1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

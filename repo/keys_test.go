@@ -99,7 +99,7 @@ func TestARemovedKeyDoesNotComeBack(t *testing.T) {
 		t.Fatal(err)
 	}
 	name := "keys/" + r.CurrentKey().Object.String()
-	object, err := store.Get(t.Context(), name, 0, -1)
+	object, err := store.Get(t.Context(), name, 0, -1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -142,7 +142,7 @@ func TestOfTwoKeyChangesAtOnceOneWins(t *testing.T) {
 // changing keys.
 func TestPlantedConfigs(t *testing.T) {
 	store, k := newRepository(t)
-	real, err := store.Get(t.Context(), "config/00000001", 0, -1)
+	real, err := store.Get(t.Context(), "config/00000001", 0, -1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -164,14 +164,14 @@ func TestPlantedConfigs(t *testing.T) {
 	if n := len(mustOpen(t, added, store).Keys()); n != 2 {
 		t.Errorf("there are %d keys", n)
 	}
-	if _, err := store.Get(t.Context(), "config/00000004", 0, -1); err != nil {
+	if _, err := store.Get(t.Context(), "config/00000004", 0, -1, nil); err != nil {
 		t.Errorf("the next config is not at the next free number: %v", err)
 	}
 }
 
 func TestANewerRepositoryIsRefused(t *testing.T) {
 	store, k := newRepository(t)
-	data, err := store.Get(t.Context(), "config/00000001", 0, -1)
+	data, err := store.Get(t.Context(), "config/00000001", 0, -1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -244,11 +244,11 @@ type unreadable struct {
 	name string
 }
 
-func (u unreadable) Get(ctx context.Context, name string, offset, length int64) ([]byte, error) {
+func (u unreadable) Get(ctx context.Context, name string, offset, length int64, buf []byte) ([]byte, error) {
 	if name == u.name {
 		return nil, errDisk
 	}
-	return u.Store.Get(ctx, name, offset, length)
+	return u.Store.Get(ctx, name, offset, length, buf)
 }
 
 // A transient error of the storage does not make a snapshot look missing.

@@ -105,16 +105,19 @@ func (r *Repository) clump(ctx context.Context, buf []byte, c blob.Clump) ([]byt
 	if obj.Content == nil {
 		return nil, ErrCannotRead
 	}
-	sealed, err := r.store.Get(ctx, packName(c.Pack), int64(c.Offset), int64(c.Length))
+	mem, _ := r.mem.Get().(*[]byte)
+	if mem == nil {
+		mem = new([]byte)
+	}
+	defer r.mem.Put(mem)
+	sealed, err := r.store.Get(ctx, packName(c.Pack), int64(c.Offset), int64(c.Length), *mem)
 	if err != nil {
 		return nil, err
 	}
+	*mem = sealed
 	packed, err := obj.Content.Open(sealed[:0], sealed, partClump, uint64(c.Offset))
 	if err != nil {
 		return nil, err
-	}
-	if len(packed) > 0 && packed[0] == codecRaw {
-		return packed[1:], nil // no need to copy: nobody else has them
 	}
 	return unpackClump(r.dec, buf[:0], packed)
 }

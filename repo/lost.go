@@ -83,7 +83,7 @@ func (r *Repository) probe(ctx context.Context, places []blob.Place) (news bool,
 		if known {
 			continue
 		}
-		_, err := r.store.Get(ctx, packName(pack), int64(end)-1, 1)
+		_, err := r.store.Get(ctx, packName(pack), int64(end)-1, 1, nil)
 		if ctx.Err() != nil {
 			return false, ctx.Err()
 		}

@@ -24,7 +24,7 @@ func breakPacks(t *testing.T, store storage.Store, cutOff bool) (n int) {
 		if !strings.HasPrefix(name, "packs/") {
 			continue
 		}
-		data, err := store.Get(t.Context(), name, 0, -1)
+		data, err := store.Get(t.Context(), name, 0, -1, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -112,11 +112,11 @@ type denied struct {
 	prefix string
 }
 
-func (d denied) Get(ctx context.Context, name string, offset, length int64) ([]byte, error) {
+func (d denied) Get(ctx context.Context, name string, offset, length int64, buf []byte) ([]byte, error) {
 	if d.prefix != "" && strings.HasPrefix(name, d.prefix) {
 		return nil, fmt.Errorf("getting object %q: %w", name, fs.ErrPermission)
 	}
-	return d.Store.Get(ctx, name, offset, length)
+	return d.Store.Get(ctx, name, offset, length, buf)
 }
 
 // Snapshots that are damaged, or not for this user to read, are left out,
@@ -134,7 +134,7 @@ func TestSnapshotsLeftOut(t *testing.T) {
 		sessions = append(sessions, s.ID())
 	}
 	name := path.Join("snapshots", sessions[0].String())
-	data, err := f.store.Get(t.Context(), name, 0, -1)
+	data, err := f.store.Get(t.Context(), name, 0, -1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -136,7 +136,7 @@ func putOnce(ctx context.Context, store storage.Store, name string, data []byte)
 	if err == nil {
 		return nil
 	}
-	there, getErr := store.Get(ctx, name, 0, -1)
+	there, getErr := store.Get(ctx, name, 0, -1, nil)
 	if getErr == nil && string(there) == string(data) {
 		// That it can be read does not say that it is durable; that its name
 		// is taken does.
@@ -152,7 +152,7 @@ func getLimited(ctx context.Context, store storage.Store, name string, size, lim
 	if size > limit {
 		return nil, fmt.Errorf("reading %s: it has %d bytes; more than %d is not an object of this program", name, size, limit)
 	}
-	data, err := store.Get(ctx, name, 0, -1)
+	data, err := store.Get(ctx, name, 0, -1, nil)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}

@@ -57,6 +57,7 @@ type Repository struct {
 	seen  string // the file with the number of the highest config that this machine has seen
 	index *index.Index
 	dec   *zstd.Decoder
+	mem   sync.Pool // of *[]byte: memory for clumps as they are stored
 	boxes *lru[blob.ID, *seal.Object]
 	pages *lru[blob.Clump, []byte] // raw clumps of pages
 	warn  *log.Logger              // may be nil
@@ -134,7 +135,7 @@ type part struct {
 func takeAway(ctx context.Context, store storage.Store, parts []part) error {
 	others := false
 	for _, p := range slices.Backward(parts) {
-		there, err := store.Get(ctx, p.name, 0, -1)
+		there, err := store.Get(ctx, p.name, 0, -1, nil)
 		if err == nil && !bytes.Equal(there, p.data) {
 			others = true
 		}

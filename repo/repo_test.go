@@ -414,7 +414,7 @@ func TestDamageIsNoticed(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(1, 1))
 	for name, size := range objects(t, f.store) {
-		whole, err := f.store.Get(t.Context(), name, 0, -1)
+		whole, err := f.store.Get(t.Context(), name, 0, -1, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -474,7 +474,7 @@ func copyStore(t *testing.T, from storage.Store) *mem.Store {
 	t.Helper()
 	to := mem.New()
 	for name := range objects(t, from) {
-		data, err := from.Get(t.Context(), name, 0, -1)
+		data, err := from.Get(t.Context(), name, 0, -1, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

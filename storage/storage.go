@@ -51,8 +51,10 @@ type Store interface {
 	// Get returns length bytes of the object from offset on; a negative
 	// length means up to its end. It returns ErrShort, and no bytes, when the
 	// object ends earlier, and refuses to return more than MaxGet bytes. The
-	// bytes are the caller's to change.
-	Get(ctx context.Context, name string, offset, length int64) ([]byte, error)
+	// bytes lie in the memory of buf if that has the room, whatever its length,
+	// else in new memory; they are the caller's to change. After an error what
+	// buf holds is unknown.
+	Get(ctx context.Context, name string, offset, length int64, buf []byte) ([]byte, error)
 
 	// List calls fn for each object whose name begins with prefix (which ends
 	// in "/" or is empty), in no order, and stops at fn's first error, which

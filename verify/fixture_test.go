@@ -118,7 +118,7 @@ func (f *fixture) open(t *testing.T) *repo.Repository {
 
 func (f *fixture) get(t *testing.T, name string) []byte {
 	t.Helper()
-	data, err := f.store.Get(t.Context(), name, 0, -1)
+	data, err := f.store.Get(t.Context(), name, 0, -1, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -92,7 +92,7 @@ func keysDamage(ctx context.Context, store storage.Store) error {
 	slices.Sort(names)
 	var all []error
 	for _, name := range names {
-		data, err := store.Get(ctx, name, 0, -1)
+		data, err := store.Get(ctx, name, 0, -1, nil)
 		if err != nil || blob.NameOf(data).String() == strings.TrimPrefix(name, "keys/") {
 			return nil
 		}

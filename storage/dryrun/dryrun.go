@@ -28,8 +28,8 @@ func (s *Store) Stage(ctx context.Context) (storage.Staged, error) {
 }
 
 // Get reads from inner.
-func (s *Store) Get(ctx context.Context, name string, offset, length int64) ([]byte, error) {
-	return s.inner.Get(ctx, name, offset, length)
+func (s *Store) Get(ctx context.Context, name string, offset, length int64, buf []byte) ([]byte, error) {
+	return s.inner.Get(ctx, name, offset, length, buf)
 }
 
 // List lists inner.

@@ -32,11 +32,11 @@ func TestWritingGoesNowhere(t *testing.T) {
 	if err := s.Delete(ctx, "a/b"); err != nil {
 		t.Error(err)
 	}
-	if got, err := s.Get(ctx, "a/b", 0, -1); err != nil || string(got) != "old" {
+	if got, err := s.Get(ctx, "a/b", 0, -1, nil); err != nil || string(got) != "old" {
 		t.Errorf("a/b is %q, %v", got, err)
 	}
 	for _, name := range []string{"a/c", "a/d"} {
-		if _, err := s.Get(ctx, name, 0, -1); !errors.Is(err, storage.ErrNotFound) {
+		if _, err := s.Get(ctx, name, 0, -1, nil); !errors.Is(err, storage.ErrNotFound) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -161,10 +161,10 @@ func (s *Store) Put(ctx context.Context, name string, data []byte) error {
 }
 
 // Get implements [storage.Store].
-func (s *Store) Get(ctx context.Context, name string, offset, length int64) ([]byte, error) {
+func (s *Store) Get(ctx context.Context, name string, offset, length int64, buf []byte) ([]byte, error) {
 	var data []byte
 	err := s.do(Get, fmt.Sprintf("getting object %q", name), func() (err error) {
-		data, err = s.inner.Get(ctx, name, offset, length)
+		data, err = s.inner.Get(ctx, name, offset, length, buf)
 		return err
 	})
 	if err != nil {

@@ -44,7 +44,7 @@ func script(ctx context.Context, s storage.Store) []error {
 		_, err = st.Write([]byte("staged"))
 		errs = append(errs, err, st.Commit(ctx, "staged"), st.Discard())
 	}
-	_, err = s.Get(ctx, "old", 0, -1)
+	_, err = s.Get(ctx, "old", 0, -1, nil)
 	errs = append(errs, err)
 	errs = append(errs, s.List(ctx, "", func(string, int64) error { return nil }))
 	return append(errs, s.Delete(ctx, "old"))
@@ -128,7 +128,7 @@ func TestDead(t *testing.T) {
 	if err := s.Put(ctx, "a", nil); err != nil {
 		t.Error(err)
 	}
-	if _, err := s.Get(ctx, "a", 0, -1); err != nil {
+	if _, err := s.Get(ctx, "a", 0, -1, nil); err != nil {
 		t.Error(err)
 	}
 	_, writeErr := st.Write(nil)

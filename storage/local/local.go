@@ -24,6 +24,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -159,18 +160,18 @@ func (s *Store) Put(ctx context.Context, name string, data []byte) error {
 }
 
 // Get implements [storage.Store].
-func (s *Store) Get(ctx context.Context, name string, offset, length int64) ([]byte, error) {
+func (s *Store) Get(ctx context.Context, name string, offset, length int64, buf []byte) ([]byte, error) {
 	if err := s.check(ctx, "getting", name); err != nil {
 		return nil, err
 	}
-	data, err := s.read(name, offset, length)
+	data, err := s.read(name, offset, length, buf)
 	if err != nil {
 		return nil, s.wrap("getting", name, err)
 	}
 	return data, nil
 }
 
-func (s *Store) read(name string, offset, length int64) ([]byte, error) {
+func (s *Store) read(name string, offset, length int64, buf []byte) ([]byte, error) {
 	// Without nonblock, opening a named pipe would wait for ever.
 	f, err := s.dir.Root().OpenFile(filepath.FromSlash(name), os.O_RDONLY|nonblock, 0)
 	if err != nil {
@@ -188,7 +189,7 @@ func (s *Store) read(name string, offset, length int64) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	data := make([]byte, n)
+	data := slices.Grow(buf[:0], int(n))[:n]
 	if _, err := f.ReadAt(data, offset); err == io.EOF {
 		return nil, storage.ErrShort // somebody cuts it off as we read
 	} else if err != nil {

@@ -130,7 +130,7 @@ func TestReadOnlyMount(t *testing.T) {
 		t.Skipf("remounting read-only: %v", err)
 	}
 	s = open(t, dir)
-	if got, err := s.Get(t.Context(), "config/1", 0, -1); string(got) != "x" || err != nil {
+	if got, err := s.Get(t.Context(), "config/1", 0, -1, nil); string(got) != "x" || err != nil {
 		t.Errorf("%q, %v", got, err)
 	}
 	if err := s.Put(t.Context(), "config/2", nil); !errors.Is(err, unix.EROFS) {
@@ -200,7 +200,7 @@ func TestTwoUsersOfAGroup(t *testing.T) {
 			return
 		}
 		defer other.Close()
-		if got, err := other.Get(t.Context(), "config/1", 0, -1); string(got) != "root's" || err != nil {
+		if got, err := other.Get(t.Context(), "config/1", 0, -1, nil); string(got) != "root's" || err != nil {
 			t.Errorf("the other user gets %q, %v", got, err)
 		}
 		for _, name := range []string{"packs/00/other", "packs/01/other"} {

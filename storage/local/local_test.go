@@ -181,7 +181,7 @@ func TestSecondHandle(t *testing.T) {
 	if got := names(t, second, ""); len(got) != 2 {
 		t.Errorf("the second handle lists %q", got)
 	}
-	if got, err := second.Get(t.Context(), "packs/00/a", 1, 2); string(got) != "ac" || err != nil {
+	if got, err := second.Get(t.Context(), "packs/00/a", 1, 2, nil); string(got) != "ac" || err != nil {
 		t.Errorf("the second handle gets %q, %v", got, err)
 	}
 	if err := second.Put(t.Context(), "config/1", nil); !errors.Is(err, storage.ErrExists) {
@@ -194,7 +194,7 @@ func TestSecondHandle(t *testing.T) {
 		t.Error(err)
 	}
 	first.Close()
-	if got, err := second.Get(t.Context(), "packs/00/a", 0, -1); string(got) != "unfinished" || err != nil {
+	if got, err := second.Get(t.Context(), "packs/00/a", 0, -1, nil); string(got) != "unfinished" || err != nil {
 		t.Errorf("the second handle gets %q, %v", got, err)
 	}
 	wantEmptyTemp(t, dir)
@@ -295,10 +295,10 @@ func TestSparse(t *testing.T) {
 	if err := os.Truncate(filepath.Join(dir, "config", "1"), 1<<40); err != nil {
 		t.Skipf("the file system has no sparse files: %v", err)
 	}
-	if _, err := s.Get(t.Context(), "config/1", 0, -1); err == nil {
+	if _, err := s.Get(t.Context(), "config/1", 0, -1, nil); err == nil {
 		t.Error("an object of 1 TiB was read into memory")
 	}
-	if got, err := s.Get(t.Context(), "config/1", 1<<39, 2); err != nil || len(got) != 2 {
+	if got, err := s.Get(t.Context(), "config/1", 1<<39, 2, nil); err != nil || len(got) != 2 {
 		t.Errorf("%d bytes, %v", len(got), err)
 	}
 }

@@ -87,7 +87,7 @@ func TestSymlinksOut(t *testing.T) {
 	link(".", "loop")
 
 	for _, name := range []string{"packs/secret", "config/2", "config/3", "config/4"} {
-		if got, err := s.Get(t.Context(), name, 0, -1); err == nil {
+		if got, err := s.Get(t.Context(), name, 0, -1, nil); err == nil {
 			t.Errorf("Get(%q) = %q", name, got)
 		}
 		if err := s.Put(t.Context(), name, []byte("bad")); err == nil {
@@ -157,7 +157,7 @@ func TestNotRegular(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, name := range []string{"config/pipe", "config/folder", "config/pipe/x"} {
-		if _, err := s.Get(t.Context(), name, 0, -1); !errors.Is(err, storage.ErrNotFound) {
+		if _, err := s.Get(t.Context(), name, 0, -1, nil); !errors.Is(err, storage.ErrNotFound) {
 			t.Errorf("Get: %v", err)
 		}
 		if err := s.Delete(t.Context(), name); !errors.Is(err, storage.ErrNotFound) {

@@ -42,7 +42,7 @@ func (s *Store) add(ctx context.Context, name string, data []byte) error {
 }
 
 // Get implements [storage.Store].
-func (s *Store) Get(ctx context.Context, name string, offset, length int64) ([]byte, error) {
+func (s *Store) Get(ctx context.Context, name string, offset, length int64, buf []byte) ([]byte, error) {
 	if err := check(ctx, "getting", name); err != nil {
 		return nil, err
 	}
@@ -56,7 +56,7 @@ func (s *Store) Get(ctx context.Context, name string, offset, length int64) ([]b
 	if err != nil {
 		return nil, fmt.Errorf("getting object %q: %w", name, err)
 	}
-	return slices.Clone(data[offset : offset+n]), nil
+	return append(buf[:0], data[offset:offset+n]...), nil
 }
 
 // List implements [storage.Store].

@@ -106,12 +106,17 @@ func testRanges(t *testing.T, s storage.Store) {
 		{"none", 0, 1, "", storage.ErrShort},
 		{"absent", 0, 1, "", storage.ErrNotFound},
 	} {
-		got, err := s.Get(ctx, c.name, c.offset, c.length)
-		if string(got) != c.want || !errors.Is(err, c.err) {
-			t.Errorf("Get(%q, %d, %d) = %q, %v; want %q, %v", c.name, c.offset, c.length, got, err, c.want, c.err)
+		for _, buf := range [][]byte{nil, make([]byte, 2), bytes.Repeat([]byte("x"), 64), make([]byte, 0, 64)} {
+			got, err := s.Get(ctx, c.name, c.offset, c.length, buf)
+			if string(got) != c.want || !errors.Is(err, c.err) {
+				t.Errorf("Get(%q, %d, %d) = %q, %v; want %q, %v", c.name, c.offset, c.length, got, err, c.want, c.err)
+			}
+			if len(got) > 0 && cap(buf) >= len(got) && &got[0] != &buf[:1][0] {
+				t.Errorf("Get(%q, %d, %d) made memory of its own", c.name, c.offset, c.length)
+			}
 		}
 	}
-	if _, err := s.Get(ctx, "ten", -1, 1); err == nil {
+	if _, err := s.Get(ctx, "ten", -1, 1, nil); err == nil {
 		t.Error("Get from a negative offset succeeded")
 	}
 }
@@ -130,11 +135,11 @@ func testMissing(t *testing.T, s storage.Store) {
 	ctx := t.Context()
 	put(t, s, "a/b", "")
 	for _, name := range []string{"x", "x/y/z", "a/c", "a/b/c"} {
-		_, err := s.Get(ctx, name, 0, -1)
+		_, err := s.Get(ctx, name, 0, -1, nil)
 		wantErr(t, err, storage.ErrNotFound, name)
 		wantErr(t, s.Delete(ctx, name), storage.ErrNotFound, name)
 	}
-	_, err := s.Get(ctx, "a", 0, -1)
+	_, err := s.Get(ctx, "a", 0, -1, nil)
 	wantErr(t, err, storage.ErrNotFound, "a")
 	wantErr(t, s.Delete(ctx, "a"), storage.ErrNotFound, "a")
 	if err := s.Delete(ctx, "a/b"); err != nil {
@@ -216,7 +221,7 @@ func testBadNames(t *testing.T, s storage.Store) {
 		wantErr(t, err, nil)
 		wantErr(t, stage(t, s, "x").Commit(ctx, name), nil)
 		wantErr(t, s.Delete(ctx, name), nil)
-		if _, err := s.Get(ctx, name, 0, -1); err == nil {
+		if _, err := s.Get(ctx, name, 0, -1, nil); err == nil {
 			t.Errorf("Get(%q) succeeded", name)
 		}
 		if errors.Is(err, storage.ErrExists) || errors.Is(err, storage.ErrNotFound) {
@@ -236,7 +241,7 @@ func testCancelled(t *testing.T, s storage.Store) {
 	ctx := cancelled(t.Context())
 	wantErr(t, s.Put(ctx, "b", nil), context.Canceled)
 	wantErr(t, s.Delete(ctx, "a"), context.Canceled)
-	_, err := s.Get(ctx, "a", 0, -1)
+	_, err := s.Get(ctx, "a", 0, -1, nil)
 	wantErr(t, err, context.Canceled)
 	_, err = s.Stage(ctx)
 	wantErr(t, err, context.Canceled)
@@ -273,7 +278,7 @@ func stage(t *testing.T, s storage.Store, data string) storage.Staged {
 // want gets the whole object and compares it.
 func want(t *testing.T, s storage.Store, name string, data []byte) []byte {
 	t.Helper()
-	got, err := s.Get(t.Context(), name, 0, -1)
+	got, err := s.Get(t.Context(), name, 0, -1, nil)
 	if err != nil {
 		t.Errorf("Get: %v", err)
 	} else if !bytes.Equal(got, data) {

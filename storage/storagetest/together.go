@@ -135,7 +135,7 @@ func testPutRaced(t *testing.T, s storage.Store) {
 				} else if !errors.Is(err, storage.ErrExists) {
 					t.Errorf("racing for %q: %v", name, err)
 				}
-				got, err := s.Get(ctx, name, 0, -1)
+				got, err := s.Get(ctx, name, 0, -1, nil)
 				if err != nil || len(got) != size || !bytes.Equal(got, bytes.Repeat(got[:1], size)) {
 					t.Errorf("after the race %d bytes of %q, %v", len(got), name, err)
 				}
@@ -175,7 +175,7 @@ func testDeleteRaced(t *testing.T, s storage.Store) {
 		if deleted.Load() == 0 {
 			t.Errorf("nobody deleted %q", name)
 		}
-		_, err := s.Get(ctx, name, 0, -1)
+		_, err := s.Get(ctx, name, 0, -1, nil)
 		wantErr(t, err, storage.ErrNotFound, name)
 	}
 }
