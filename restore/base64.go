@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"restante/blob"
 	"restante/message"
 	"restante/snapshot"
 )
@@ -23,13 +24,16 @@ func (m memory) WriteAt(p []byte, off int64) (int, error) { return copy(m[off:],
 // A lineMaker makes the lines of base64 items.
 type lineMaker struct {
 	enc     message.LineEncoder
+	h       *blob.Hasher
 	in, out []byte // for rooms that are files; nil before the first
 }
 
-// make makes the item's lines in the room from at on. Its decoded bytes lie
+// lines makes the item's lines in the room from at on, and checks them as they
+// are made. Its decoded bytes lie
 // at the end of the lines' place: what is written never passes what has been
 // read, because each byte makes at least one.
-func (l *lineMaker) make(r room, at int64, b *snapshot.Base64) error {
+func (l *lineMaker) lines(r room, at int64, b *snapshot.Base64) error {
+	l.h.Begin()
 	l.enc.Reset(int(b.LineLength), message.LineEnd(b.LineEnd))
 	left := int64(b.Decoded())
 	from, to := at+int64(b.RawLength())-left, at
@@ -42,8 +46,13 @@ func (l *lineMaker) make(r room, at int64, b *snapshot.Base64) error {
 		}
 		from, to, left = from+n, to+int64(made), left-n
 	}
+	if l.h.ID() != b.RawHash {
+		return errLines
+	}
 	return nil
 }
+
+var errLines = fmt.Errorf("%w: its base64 lines come out other than they were", ErrDamaged)
 
 // step makes the lines of n bytes, and returns how long they are.
 func (l *lineMaker) step(r room, from, to int64, n int, end bool) (int, error) {
@@ -68,5 +77,6 @@ func (l *lineMaker) encode(dst, decoded []byte, end bool) int {
 	if end {
 		n += l.enc.End(dst[n:])
 	}
+	_, _ = l.h.Write(dst[:n]) // it never fails
 	return n
 }

@@ -59,9 +59,6 @@ func (k *worker) read(r io.ReaderAt, off int64, n uint64) ([]byte, error) {
 
 // sum returns the keyed hash of n bytes from an offset.
 func (k *worker) sum(r io.ReaderAt, off int64, n uint64) (blob.ID, error) {
-	if m, ok := r.(memory); ok {
-		return k.h.Sum(m[off : off+int64(n)]), nil
-	}
 	p, err := k.read(r, off, n)
 	if err != nil {
 		return blob.ID{}, err

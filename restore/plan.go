@@ -1,7 +1,6 @@
 package restore
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -22,12 +21,8 @@ type limits struct {
 	held  uint64 // bytes of pieces that wait for others of their file in memory
 }
 
-// The defaults: two windows take about 40 MiB, one at work and one planned.
-func defaultLimits() limits { return limits{steps: 16 << 10, items: 64 << 10, held: 12 << 20} }
-
-// The first window is a firstWindow-th of the limit, so that work begins
-// soon, and each is twice as large as the one before until they reach it.
-const firstWindow = 8
+// The defaults: two windows take about 45 MiB, one at work and one planned.
+func defaultLimits() limits { return limits{steps: 20 << 10, items: 80 << 10, held: 6 << 20} }
 
 // segmentBytes is the size at which a file is cut into segments. Each is
 // put together by itself.
@@ -38,7 +33,6 @@ type window struct {
 	steps    []step
 	segments []*segment
 	ends     []*file // files whose last segment is in this window or before
-	needs    []need  // sorted by place after lookUp
 	jobs     []job
 	ranks    []int // where in jobs the ranks end
 	items    int
@@ -73,31 +67,68 @@ type segment struct {
 	file     *file
 	off      uint64 // in the file
 	size     uint64
-	literals []snapshot.ItemAt
-	base64   []snapshot.ItemAt
+	literals []literal
+	base64   []encoded
 	pieces   int // pieces needed
 
 	assembly
 }
 
-// A need is one piece at one place of one file.
-type need struct {
-	id    blob.ID
-	place blob.Place // Size as the recipe has it
-	off   uint64     // where in the file the bytes go
-	seg   *segment
+// A literal is a literal item at its offset in the file.
+type literal struct {
+	off  uint64
+	data []byte
 }
 
-// A job is a clump and the window's needs[from:to] that lie in it.
+// An encoded is a base64 item at its offset in the file.
+type encoded struct {
+	off  uint64
+	form *snapshot.Base64
+}
+
+// A need is a place in a file where the bytes of a piece go.
+type need struct {
+	seg *segment
+	off uint64 // in the file
+}
+
+// A piece is one that a window needs, at one place or at several.
+type piece struct {
+	id    blob.ID
+	inner uint32 // where it lies in the raw bytes of its clump
+	size  uint32 // as the recipe has it
+	lines bool   // it is needed only to make lines, whose hash proves its bytes too
+	needs []need
+}
+
+// A job is a clump and the pieces of it that the window needs.
 type job struct {
-	clump    blob.Clump
-	from, to int
+	clump  blob.Clump // zero: the pieces are missing
+	pieces []piece    // in the order of the clump
 }
 
 // rank puts clumps in an order of work. Those of which many pieces are needed
 // come first: they hold heads and short texts, which can wait in memory for the
 // attachments. Neighbours in rank are worked on in the order of the packs.
-func (j *job) rank() int { return -bits.Len(uint(j.to-j.from)) / 2 }
+func (j *job) rank() int { return -bits.Len(uint(len(j.pieces))) / 2 }
+
+// plan makes the jobs of a window from its pieces, sorted by place.
+func (w *window) plan(found []found) {
+	pieces := make([]piece, len(found))
+	for i, from := 0, 0; i < len(found); i++ {
+		pieces[i] = found[i].piece
+		if i+1 == len(found) || found[i+1].place.Clump != found[i].place.Clump {
+			w.jobs = append(w.jobs, job{found[i].place.Clump, pieces[from : i+1]})
+			from = i + 1
+		}
+	}
+	slices.SortStableFunc(w.jobs, func(a, b job) int { return cmp.Compare(a.rank(), b.rank()) })
+	for i := range w.jobs {
+		if i+1 == len(w.jobs) || w.jobs[i+1].rank() != w.jobs[i].rank() {
+			w.ranks = append(w.ranks, i+1)
+		}
+	}
+}
 
 // A planner reads entries and recipes, and makes windows of them.
 type planner struct {
@@ -107,11 +138,11 @@ type planner struct {
 	include  glob.Set // empty for everything
 	limits   limits
 	compares bool // recipes are needed again, to compare files with them
-	shrink   int  // what the limits of the window at hand are divided by
 
 	// Of the run's one planning goroutine:
 	out   chan<- *window
 	w     *window
+	wants []want // the pieces of w
 	above []step // folders on the way to the entry at hand that are not included themselves, or not yet
 }
 
@@ -119,7 +150,7 @@ type planner struct {
 // planning cannot go on.
 func (p *planner) run(ctx context.Context, out chan<- *window) error {
 	defer close(out)
-	p.out, p.w, p.shrink = out, &window{}, firstWindow
+	p.out, p.w = out, &window{}
 	for i := range p.parts {
 		for _, r := range p.parts[i].Ranges {
 			if err := p.scan(ctx, i, r); err != nil {
@@ -181,7 +212,7 @@ func (p *planner) entry(ctx context.Context, part int, rec *snapshot.Record) err
 
 // add takes a step into the window, and sends the window before if it is full.
 func (p *planner) add(ctx context.Context, s step) error {
-	if len(p.w.steps) >= p.limits.steps/p.shrink || p.full() {
+	if len(p.w.steps) >= p.limits.steps || p.full() {
 		p.w.part, p.w.key = s.part, s.rec.Key
 		if err := p.send(ctx); err != nil {
 			return err
@@ -193,7 +224,7 @@ func (p *planner) add(ctx context.Context, s step) error {
 }
 
 // full reports whether the window holds as many items as it may.
-func (p *planner) full() bool { return p.w.items >= p.limits.items/p.shrink }
+func (p *planner) full() bool { return p.w.items >= p.limits.items }
 
 // file plans a file, over several windows if it has very many pieces.
 func (p *planner) file(ctx context.Context, s step) error {
@@ -202,7 +233,7 @@ func (p *planner) file(ctx context.Context, s step) error {
 	if err := p.add(ctx, s); err != nil {
 		return err
 	}
-	b := segmenter{w: p.w, file: f}
+	b := segmenter{p: p, file: f}
 	for it, err := range snapshot.Items(ctx, p.src, &s.rec.Entry.Recipe, 0) {
 		if err == nil {
 			err = b.add(it)
@@ -220,7 +251,6 @@ func (p *planner) file(ctx context.Context, s step) error {
 			if err := p.send(ctx); err != nil {
 				return err
 			}
-			b.w = p.w
 		}
 	}
 	b.flush()
@@ -236,13 +266,15 @@ func (p *planner) file(ctx context.Context, s step) error {
 
 // send looks the window's pieces up and hands it over.
 func (p *planner) send(ctx context.Context) error {
-	if err := p.w.lookUp(ctx, p.src); err != nil {
+	pieces, err := lookUp(ctx, p.src, p.wants)
+	if err != nil {
 		return err
 	}
+	p.w.plan(pieces)
+	p.wants = nil // the window may wait for long
 	select {
 	case p.out <- p.w:
 		p.w = &window{}
-		p.shrink = max(p.shrink/2, 1)
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -251,7 +283,7 @@ func (p *planner) send(ctx context.Context) error {
 
 // A segmenter cuts one file into segments.
 type segmenter struct {
-	w    *window
+	p    *planner
 	file *file
 	seg  *segment // nil between two segments
 	off  uint64   // bytes of the file so far
@@ -269,96 +301,37 @@ func (b *segmenter) add(it snapshot.ItemAt) error {
 	}
 	switch it.Kind {
 	case snapshot.PieceItem:
-		b.need(it.Piece, it.Offset)
+		b.want(it.Piece, it.Offset, false)
 	case snapshot.LiteralItem:
-		b.seg.literals = append(b.seg.literals, it)
+		b.seg.literals = append(b.seg.literals, literal{it.Offset, it.Literal})
 	case snapshot.Base64Item:
 		off := it.Offset + n - it.Base64.Decoded() // the decoded bytes lie at the end of the item's room
 		for _, piece := range it.Base64.Pieces {
-			b.need(piece, off)
+			b.want(piece, off, true)
 			off += uint64(piece.Size)
 		}
-		b.seg.base64 = append(b.seg.base64, it)
+		b.seg.base64 = append(b.seg.base64, encoded{it.Offset, it.Base64})
 	}
 	b.off += n
 	b.seg.size += n
-	b.w.items++
+	b.p.w.items++
 	if b.seg.size >= segmentBytes {
 		b.flush()
 	}
 	return nil
 }
 
-func (b *segmenter) need(p snapshot.Piece, off uint64) {
+func (b *segmenter) want(p snapshot.Piece, off uint64, lines bool) {
 	b.seg.pieces++
-	b.w.items++
-	b.w.needs = append(b.w.needs, need{id: p.ID, off: off, seg: b.seg, place: blob.Place{Size: p.Size}})
+	b.p.w.items++
+	b.p.wants = append(b.p.wants, want{id: p.ID, size: p.Size, lines: lines, need: need{b.seg, off}})
 }
 
 func (b *segmenter) flush() {
 	if b.seg != nil {
-		b.w.segments = append(b.w.segments, b.seg)
+		b.p.w.segments = append(b.p.w.segments, b.seg)
 		b.seg = nil
 	}
-}
-
-// lookUp finds the places of all pieces with one call and makes the jobs.
-func (w *window) lookUp(ctx context.Context, src Source) error {
-	slices.SortFunc(w.needs, func(a, b need) int { return bytes.Compare(a.id[:], b.id[:]) })
-	var ids []blob.ID
-	for i := range w.needs {
-		if i == 0 || w.needs[i].id != w.needs[i-1].id {
-			ids = append(ids, w.needs[i].id)
-		}
-	}
-	if len(ids) == 0 {
-		return nil
-	}
-	places, err := src.Places(ctx, ids)
-	if err != nil {
-		return fmt.Errorf("looking up %d pieces: %w", len(ids), err)
-	}
-	if len(places) != len(ids) {
-		return fmt.Errorf("looking up %d pieces: %d places came back", len(ids), len(places))
-	}
-	at := -1
-	for i := range w.needs {
-		n := &w.needs[i]
-		if i == 0 || n.id != w.needs[i-1].id {
-			at++
-		}
-		n.place = n.checkPlace(places[at])
-	}
-	slices.SortStableFunc(w.needs, comparePlaces)
-	for i := range w.needs {
-		if i == 0 || w.needs[i].place.Clump != w.needs[i-1].place.Clump {
-			w.jobs = append(w.jobs, job{clump: w.needs[i].place.Clump, from: i})
-		}
-		w.jobs[len(w.jobs)-1].to = i + 1
-	}
-	slices.SortStableFunc(w.jobs, func(a, b job) int { return cmp.Compare(a.rank(), b.rank()) })
-	for i := range w.jobs {
-		if i+1 == len(w.jobs) || w.jobs[i+1].rank() != w.jobs[i].rank() {
-			w.ranks = append(w.ranks, i+1)
-		}
-	}
-	return nil
-}
-
-// checkPlace returns the place, or the zero Place if it cannot be the piece's.
-func (n *need) checkPlace(p blob.Place) blob.Place {
-	if p.Size != n.place.Size {
-		return blob.Place{}
-	}
-	return p
-}
-
-func comparePlaces(a, b need) int {
-	if c := bytes.Compare(a.place.Pack[:], b.place.Pack[:]); c != 0 {
-		return c
-	}
-	return cmp.Or(cmp.Compare(a.place.Offset, b.place.Offset), cmp.Compare(a.place.Length, b.place.Length),
-		cmp.Compare(a.place.Inner, b.place.Inner), bytes.Compare(a.id[:], b.id[:]))
 }
 
 // joinTarget returns where a path is, for a person.

@@ -8,15 +8,15 @@
 // they lie in, and each clump is fetched and opened once for the window, by
 // several workers. Clumps with many pieces of the window come first, and among
 // those with about as many, those that lie first in their packs. Every piece
-// is checked against its keyed ID. While one window is written the next is
+// is checked against its keyed ID, but for those of which only lines are made:
+// the hash of the lines proves both. While one window is written the next is
 // planned.
 //
 // Pieces wait in memory for the others of their file, which is put together
 // when the last one comes. When the file is large or memory is short they wait
 // in its temporary file, at the right offsets. The lines of a base64 item are
 // made from the decoded bytes when the last of them has come: these lie at the
-// end of the item's room, so the encoder can run forward over it in place. The
-// item's hash proves the result. A recipe is read as it is needed, so neither
+// end of the item's room, so the encoder can run forward over it in place. A recipe is read as it is needed, so neither
 // the size of a file nor that of the snapshot is one of memory.
 //
 // # What is promised

@@ -178,6 +178,37 @@ func TestWrongLinesFail(t *testing.T) {
 	compare(t, o.Target, good)
 }
 
+// Decoded bytes that are altered are found by the lines they make, in memory
+// and in the file, and where other files need them as they are.
+func TestWrongDecodedBytesFail(t *testing.T) {
+	data := randomBytes(rand.New(rand.NewPCG(5, 5)), 200_000)
+	for _, held := range []uint64{0, 1 << 20} {
+		s := newStore(t, 300_000)
+		coded := s.content().literal([]byte("head\n")).lines(data, 76, snapshot.LF, snapshot.TailEnded, 100_000).mail("coded")
+		both := s.content().plain(data[:100_000]).mail("both")
+		good := s.content().plain([]byte("x")).mail("good")
+		tree := s.tree(both, coded, good)
+		p := s.places[both.entry.Recipe.Items[0].Piece.ID]
+		s.raw[p.Clump][p.Inner+77] ^= 1
+		o := everything(t.TempDir())
+		restore.SetLimits(&o, 100, 100, held)
+		res, err := restore.Run(context.Background(), s, tree, testKey, o)
+		if err != nil || len(res.Failed) != 2 {
+			t.Errorf("%+v, %v", res, err)
+		}
+		compare(t, o.Target, good)
+
+		o = everything(t.TempDir())
+		restore.SetLimits(&o, 100, 100, held)
+		s.forget()
+		res, err = restore.Run(context.Background(), s, s.tree(coded, good), testKey, o)
+		if err != nil || len(res.Failed) != 1 || !errors.Is(res.Failed[0].Err, restore.ErrDamaged) {
+			t.Errorf("%+v, %v", res, err)
+		}
+		compare(t, o.Target, good)
+	}
+}
+
 func TestLargeSegmentsGoToTheFile(t *testing.T) {
 	rng := rand.New(rand.NewPCG(4, 4))
 	s := newStore(t, 512<<10)

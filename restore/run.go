@@ -43,7 +43,8 @@ func newRunner(src Source, key blob.Key, opts Options, t *target) *runner {
 		known: map[string]bool{}, active: map[*file]struct{}{},
 	}
 	for range opts.Workers {
-		r.workers = append(r.workers, &worker{r: r, h: blob.NewHasher(key)})
+		h := blob.NewHasher(key)
+		r.workers = append(r.workers, &worker{r: r, h: h, lineMaker: lineMaker{h: h}})
 	}
 	return r
 }

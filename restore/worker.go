@@ -3,6 +3,7 @@ package restore
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -90,19 +91,18 @@ func (r *runner) round(ctx context.Context, w *window, pick func(*file) bool) {
 			last = append(last, func(k *worker) { k.complete(f) })
 		}
 	}
-	r.parallel(ctx, w.ranks, func(k *worker, i int) { k.job(w, &w.jobs[i]) })
+	r.parallel(ctx, w.ranks, func(k *worker, i int) { k.job(&w.jobs[i]) })
 	r.parallel(ctx, []int{len(last)}, func(k *worker, i int) { last[i](k) })
 	r.held.Store(0) // what was held for files that failed
 }
 
 // live reports whether any file of this round needs the clump.
-func (j *job) live(w *window) bool {
-	for i := j.from; i < j.to; i++ {
-		if w.needs[i].live() {
-			return true
-		}
-	}
-	return false
+func (j *job) live() bool {
+	return slices.ContainsFunc(j.pieces, func(p piece) bool { return p.live() })
+}
+
+func (p *piece) live() bool {
+	return slices.ContainsFunc(p.needs, func(n need) bool { return n.live() })
 }
 
 func (n *need) live() bool { return n.seg.live && !n.seg.file.failed() }
@@ -110,9 +110,8 @@ func (n *need) live() bool { return n.seg.live && !n.seg.file.failed() }
 var errMissing = fmt.Errorf("%w: it is missing", ErrDamaged)
 
 // job fetches a clump and hands out its pieces.
-func (k *worker) job(w *window, j *job) {
-	needs := w.needs[j.from:j.to]
-	if !j.live(w) {
+func (k *worker) job(j *job) {
+	if !j.live() {
 		return
 	}
 	var raw []byte
@@ -123,49 +122,40 @@ func (k *worker) job(w *window, j *job) {
 			k.mem = raw
 		}
 	}
-	if err != nil && k.ctx.Err() != nil {
-		return
-	}
-	for len(needs) > 0 && k.ctx.Err() == nil {
-		n := 1
-		for n < len(needs) && needs[n].id == needs[0].id {
-			n++
-		}
-		k.piece(raw, err, needs[:n])
-		needs = needs[n:]
+	for i := range j.pieces {
+		k.piece(j.clump, raw, err, &j.pieces[i])
 	}
 }
 
 // piece checks one piece and hands it to all that need it; they are done with
 // it when piece returns. err says why its clump could not be had.
-func (k *worker) piece(raw []byte, err error, needs []need) {
-	first := &needs[0]
+func (k *worker) piece(c blob.Clump, raw []byte, err error, p *piece) {
 	var data []byte
 	if err == nil {
-		data, err = k.cut(raw, first)
+		data, err = k.cut(c, raw, p)
 	}
-	for i := range needs {
-		n := &needs[i]
+	for i := range p.needs {
+		n := &p.needs[i]
 		switch {
-		case !n.live():
+		case k.ctx.Err() != nil || !n.live():
 		case err != nil:
-			k.r.fail(n.seg.file, fmt.Errorf("reading piece %s: %w", n.id.Short(), err))
+			k.r.fail(n.seg.file, fmt.Errorf("reading piece %s: %w", p.id.Short(), err))
 		default:
 			k.put(n, data)
 		}
 	}
 }
 
-// cut returns the bytes of a piece, checked against its ID.
-func (k *worker) cut(raw []byte, n *need) ([]byte, error) {
-	p := n.place
-	end := uint64(p.Inner) + uint64(p.Size)
+// cut returns the bytes of a piece. They are checked against its ID, but for
+// those of which lines are made, whose hash is checked then.
+func (k *worker) cut(c blob.Clump, raw []byte, p *piece) ([]byte, error) {
+	end := uint64(p.inner) + uint64(p.size)
 	if end > uint64(len(raw)) {
-		return nil, fmt.Errorf("%w: its clump at %d of pack %s ends before it does", ErrDamaged, p.Offset, p.Pack.Short())
+		return nil, fmt.Errorf("%w: its clump at %d of pack %s ends before it does", ErrDamaged, c.Offset, c.Pack.Short())
 	}
-	data := raw[p.Inner:end:end]
-	if k.h.Sum(data) != n.id {
-		return nil, fmt.Errorf("%w: the clump at %d of pack %s holds other bytes", ErrDamaged, p.Offset, p.Pack.Short())
+	data := raw[p.inner:end:end]
+	if !p.lines && k.h.Sum(data) != p.id {
+		return nil, fmt.Errorf("%w: the clump at %d of pack %s holds other bytes", ErrDamaged, c.Offset, c.Pack.Short())
 	}
 	return data, nil
 }
