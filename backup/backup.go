@@ -75,10 +75,10 @@ type Options struct {
 	Compression repo.Compression
 	MinFree     uint64
 
-	// First, if not nil, is called before anything is written when the store
-	// has no snapshot that can be read; its error ends the run. A key that
-	// cannot read snapshots cannot tell, and it is not called.
-	First func() error
+	// Ready, if not nil, is called before anything is written. First says that
+	// the store has no snapshot that can be read; with a key that cannot read
+	// snapshots it is false. Its error ends the run.
+	Ready func(first bool) error
 
 	CacheDir string
 	Progress *Progress    // may be nil
@@ -189,8 +189,8 @@ func Run(ctx context.Context, r *repo.Repository, opts Options) (*Result, error)
 	if shrink != nil && !opts.AllowShrink {
 		return nil, shrink
 	}
-	if last.none && opts.First != nil {
-		if err := opts.First(); err != nil {
+	if opts.Ready != nil {
+		if err := opts.Ready(last.none); err != nil {
 			return nil, err
 		}
 	}

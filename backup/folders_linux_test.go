@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -141,19 +142,30 @@ func TestFoldersHeldAreBounded(t *testing.T) {
 	}
 }
 
-// What has to be known before a first backup is asked then, and only then.
-func TestFirstIsAskedBeforeAFirstBackup(t *testing.T) {
+// What has to be known before anything is written is asked then, and with the
+// knowledge whether the backup is a first one.
+func TestReadyIsAskedBeforeABackup(t *testing.T) {
 	f := newFixture(t)
 	f.maildir("alice/Maildir", 1)
 	before := len(f.objects())
 	o := f.options()
 	full := errors.New("it does not fit")
-	o.First = func() error { return full }
+	var asked []bool
+	o.Ready = func(first bool) error {
+		asked = append(asked, first)
+		if first {
+			return full
+		}
+		return nil
+	}
 	if _, err := f.try(t.Context(), f.store, o); !errors.Is(err, full) || len(f.objects()) != before {
 		t.Errorf("%v, %d objects came", err, len(f.objects())-before)
 	}
 	f.clean()
 	if _, err := f.try(t.Context(), f.store, o); err != nil {
 		t.Errorf("a second backup: %v", err)
+	}
+	if !slices.Equal(asked, []bool{true, false}) {
+		t.Errorf("asked %v", asked)
 	}
 }

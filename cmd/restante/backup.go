@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -109,6 +108,8 @@ func runBackup(ctx context.Context, out *output, a *app, o *backupOptions, args 
 	if o.dryRun {
 		wrap = func(s storage.Store) storage.Store { return dryrun.New(s) }
 	}
+	fit := o.measure(ctx, opts.Store)
+	defer fit.stop()
 	r, err := a.open(ctx, out, wrap)
 	if err != nil {
 		return err
@@ -118,6 +119,7 @@ func runBackup(ctx context.Context, out *output, a *app, o *backupOptions, args 
 		return err
 	}
 	opts.CacheDir, opts.Skip, opts.Warn = r.cache, []string{r.cache, r.path}, r.warn
+	opts.Ready = func(first bool) error { return fit.check(ctx, out, r, opts, first) }
 	result, err := runOnce(ctx, out, r, o, opts)
 	var shrunk *backup.ShrinkError
 	if errors.As(err, &shrunk) {
@@ -132,8 +134,6 @@ func runBackup(ctx context.Context, out *output, a *app, o *backupOptions, args 
 // runOnce runs the backup with its progress shown, again while the store is
 // being backed up by another, as long as the user wants to wait.
 func runOnce(ctx context.Context, out *output, r *opened, o *backupOptions, opts backup.Options) (*backup.Result, error) {
-	// Once, however often the store is found locked.
-	opts.First = sync.OnceValue(func() error { return checkSpace(ctx, out, r, o, opts) })
 	deadline := time.Now().Add(o.retryLock)
 	for {
 		result, err := withProgress(ctx, out, r, opts)

@@ -9,8 +9,6 @@ import (
 	"restante/backup"
 	"restante/cmd/restante/internal/cli"
 	"restante/mailstore"
-	"restante/storage"
-	"restante/storage/local"
 )
 
 // lockPoll is how often a store that is being backed up is tried again.
@@ -175,34 +173,4 @@ func follow(ctx context.Context, bar *cli.Progress, store *mailstore.Store, p *b
 		case <-tick.C:
 		}
 	}
-}
-
-// errEstimate marks the refusal of a first backup that will not fit.
-var errEstimate = fmt.Errorf("%w, it seems", storage.ErrNoSpace)
-
-// checkSpace refuses a first backup that cannot fit. The estimate knows little
-// of mail that is there more than once, which may be half of it. Later backups
-// store what is new only, and how much that is cannot be known before.
-func checkSpace(ctx context.Context, out *output, r *opened, o *backupOptions, opts backup.Options) error {
-	if o.minFree == 0 || o.dryRun {
-		return nil
-	}
-	free, err := local.Room(r.path)
-	if err != nil {
-		return err
-	}
-	size, err := opts.Store.Size(ctx)
-	if err != nil || uint64(size.Bytes)+o.minFree <= free {
-		return err
-	}
-	need, err := backup.Estimate(ctx, opts.Store, size)
-	if err != nil || need+o.minFree <= free {
-		return err
-	}
-	if need/2+o.minFree <= free {
-		out.note("about %s are to be stored and %s are free: it fits if the store holds much mail twice", cli.Size(need), cli.Size(free))
-		return nil
-	}
-	return fmt.Errorf("backing up %q: about %s are to be stored and %s stay free (--min-free), but the repository's disk has %s free: %w",
-		opts.Name, cli.Size(need), cli.Size(o.minFree), cli.Size(free), errEstimate)
 }
