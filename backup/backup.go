@@ -94,17 +94,24 @@ type Options struct {
 	hook   func(op, path string) // for tests: see run.event
 }
 
-// limits bound memory and waiting.
+// limits bound memory and waiting, and say how mail is cut.
 type limits struct {
 	window   int           // batches by which the walk may be ahead of what is recorded
 	early    int           // messages in a Maildir's "new" that are read before its "cur"
 	lockWait time.Duration // for the lock of an mbox
 	lockSize uint64        // up to which an mbox is read under a lock
 	settle   time.Duration // how far before a run a file's times must lie to prove anything
+
+	// Which runs of a message become pieces of their own. DESIGN.md has the
+	// table behind the figures. They are part of the cutter's version.
+	shareText   int // how long a body must be for that: reading a shared one opens a clump of another mailbox
+	literalText int // up to how long a run between two attachments is kept in the recipe itself
+
+	clumpSize int // of [repo.SessionOptions]
 }
 
 func defaultLimits() limits {
-	return limits{window: 64, early: 20_000, lockWait: 10 * time.Second, lockSize: 64 << 20, settle: 2 * time.Second}
+	return limits{window: 64, early: 20_000, lockWait: 10 * time.Second, lockSize: 64 << 20, settle: 2 * time.Second, shareText: 512, literalText: 512}
 }
 
 // A Change says what a file that was read is, compared to the parent.
@@ -195,7 +202,7 @@ func Run(ctx context.Context, r *repo.Repository, opts Options) (*Result, error)
 		}
 	}
 	intent := repo.Intent{Operation: "backup", Store: opts.Name, Host: opts.Host, User: opts.User, Parent: run.parent.id()}
-	run.session, err = r.Begin(ctx, repo.SessionOptions{Intent: intent, Compression: opts.Compression, MinFree: opts.MinFree})
+	run.session, err = r.Begin(ctx, repo.SessionOptions{Intent: intent, Compression: opts.Compression, ClumpSize: run.limits.clumpSize, MinFree: opts.MinFree})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package backup_test
 
 import (
+	"os"
 	"testing"
 	"time"
 
@@ -11,33 +12,39 @@ import (
 	"restante/storage/mem"
 )
 
-// benchStore makes a store for a benchmark and returns a function that backs
-// it up into the repository r.
-func benchStore(b *testing.B) (back func(r *repo.Repository, cache string), bytes int64) {
+// benchStore returns a function that backs a mail store up, which is that of
+// RESTANTE_BENCH_STORE or made here, and how large the made one is.
+func benchStore(b *testing.B) (back func(f *fixture, changes ...backup.Limit) *backup.Result, bytes int64) {
 	b.Helper()
-	dir := b.TempDir()
-	report, err := mailgen.Generate(dir, mailgen.Options{Layout: mailgen.Maildir, Messages: 2000, Mailboxes: 10, Seed: 1})
-	if err != nil {
-		b.Fatal(err)
+	dir := os.Getenv("RESTANTE_BENCH_STORE")
+	if dir == "" {
+		dir = b.TempDir()
+		report, err := mailgen.Generate(dir, mailgen.Options{Layout: mailgen.Maildir, Messages: 2000, Mailboxes: 10, Seed: 1})
+		if err != nil {
+			b.Fatal(err)
+		}
+		bytes = report.Bytes
 	}
 	store, err := mailstore.Detect(b.Context(), []string{dir}, mailstore.Options{})
 	if err != nil {
 		b.Fatal(err)
 	}
-	return func(r *repo.Repository, cache string) {
-		o := backup.Options{Store: store, Name: "store", Host: "mx", CacheDir: cache, Compression: repo.Default}
-		backup.SetLimits(&o, backup.SettleTime(-time.Hour))
-		if _, err := backup.Run(b.Context(), r, o); err != nil {
+	return func(f *fixture, changes ...backup.Limit) *backup.Result {
+		o := backup.Options{Store: store, Name: "store", Host: "mx", CacheDir: f.cache, Compression: repo.Default}
+		backup.SetLimits(&o, append(changes, backup.SettleTime(-time.Hour))...)
+		result, err := backup.Run(b.Context(), f.open(), o)
+		if err != nil {
 			b.Fatal(err)
 		}
-	}, report.Bytes
+		return result
+	}, bytes
 }
 
-func benchRepository(b *testing.B) (r *repo.Repository, cache string) {
+func benchFixture(b *testing.B) *fixture {
 	b.Helper()
 	f := &fixture{t: b, store: mem.New(), cache: b.TempDir()}
 	f.create(f.store)
-	return f.open(), f.cache
+	return f
 }
 
 func BenchmarkFirst(b *testing.B) {
@@ -46,19 +53,19 @@ func BenchmarkFirst(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		b.StopTimer()
-		r, cache := benchRepository(b)
+		f := benchFixture(b)
 		b.StartTimer()
-		back(r, cache)
+		back(f)
 	}
 }
 
 func BenchmarkUnchanged(b *testing.B) {
 	back, bytes := benchStore(b)
-	r, cache := benchRepository(b)
-	back(r, cache)
+	f := benchFixture(b)
+	back(f)
 	b.SetBytes(bytes)
 	b.ReportAllocs()
 	for b.Loop() {
-		back(r, cache)
+		back(f)
 	}
 }

@@ -19,6 +19,9 @@ func Early(messages int) Limit         { return func(l *limits) { l.early = mess
 func LockWait(d time.Duration) Limit   { return func(l *limits) { l.lockWait = d } }
 func LockSize(bytes uint64) Limit      { return func(l *limits) { l.lockSize = bytes } }
 func SettleTime(d time.Duration) Limit { return func(l *limits) { l.settle = d } }
+func ShareText(bytes int) Limit        { return func(l *limits) { l.shareText = bytes } }
+func LiteralText(bytes int) Limit      { return func(l *limits) { l.literalText = bytes } }
+func ClumpSize(bytes int) Limit        { return func(l *limits) { l.clumpSize = bytes } }
 func Defaults(l *limits)               { *l = defaultLimits() }
 
 // SetLimits changes limits; the others are as ever.

@@ -13,18 +13,6 @@ import (
 	"restante/snapshot"
 )
 
-// Which runs of a message become pieces of their own. DESIGN.md has the table
-// behind the figures. They are part of the cutter's version.
-const (
-	// shareText is how long a body must be to be worth a piece that other
-	// mailboxes can share: reading a shared one opens a clump of theirs.
-	shareText = 512
-
-	// literalText is up to how long a run between two attachments is kept in
-	// the recipe itself.
-	literalText = 512
-)
-
 // mailKind says how a file that is no message of a Maildir and begins with head
 // is cut as mail, if it is.
 func mailKind(it *item, head []byte) (kind message.Kind, ok bool) {
@@ -97,14 +85,14 @@ func (m *mailCutter) block(ctx context.Context, b message.Block) error {
 			return err
 		}
 		return m.base64(ctx, b)
-	case b.Last && len(m.pending) > 0 && len(b.Raw) < shareText:
+	case b.Last && len(m.pending) > 0 && len(b.Raw) < m.r.run.limits.shareText:
 		m.pending = append(m.pending, b.Raw...)
 		return nil
 	}
 	if err := m.flush(); err != nil {
 		return err
 	}
-	if b.Last && len(b.Raw) <= literalText {
+	if b.Last && len(b.Raw) <= m.r.run.limits.literalText {
 		return m.recipe.Append(m.r.run.keep, snapshot.Item{Kind: snapshot.LiteralItem, Literal: append([]byte(nil), b.Raw...)})
 	}
 	if b.Last {

@@ -20,7 +20,7 @@ type Estimator struct {
 func NewEstimator(level Compression) (*Estimator, error) {
 	e := &Estimator{hasher: blob.NewHasher(blob.Key{}), seen: map[blob.ID]struct{}{}}
 	var err error
-	e.clumps, err = newGatherer(level, func(_ context.Context, _ blob.Class, packed []byte, _ int, _ []Piece) error {
+	e.clumps, err = newGatherer(level, 0, func(_ context.Context, _ blob.Class, packed []byte, _ int, _ []Piece) error {
 		e.size += uint64(len(packed) + sealOverhead)
 		return nil
 	})
@@ -38,7 +38,7 @@ func (e *Estimator) Add(class blob.Class, data []byte) error {
 }
 
 // Boundary says that what comes next belongs to another mailbox.
-func (e *Estimator) Boundary() error { return e.clumps.closeFrom(context.Background(), ownClump) }
+func (e *Estimator) Boundary() error { return e.clumps.boundary(context.Background()) }
 
 // Size returns how many bytes all that was added takes, and ends the clumps
 // that were being filled.

@@ -8,14 +8,9 @@ import (
 
 // How large clumps grow, in raw bytes. DESIGN.md says what other figures cost.
 const (
-	clumpSize      = 1 << 20
-	denseClumpSize = 256 << 10 // larger ones would gain nothing
-	pageClumpSize  = 128 << 10 // few pages are read at a time
-
-	// A clump of at least this size is closed where another mailbox begins,
-	// so that reading one mailbox opens little of another; smaller ones are
-	// shared, because small clumps compress badly.
-	ownClump = clumpSize / 4
+	clumpSize     = 1 << 20   // of heads and of texts: they gain most from many neighbours
+	binClumpSize  = 256 << 10 // larger ones gain nothing, and attachments are what mailboxes share
+	pageClumpSize = 128 << 10 // few pages are read at a time
 )
 
 // A gatherer fills clumps with pieces, by class, and packs those that are
@@ -24,22 +19,28 @@ type gatherer struct {
 	comp  *compressor
 	open  [blob.Page + 1]openClump // by class
 	dense openClump                // pieces of class Bin that are compressed already
+	size  int                      // of clumps of heads and of texts
 
 	// out takes a packed clump, valid until it returns, and what it is made of.
 	out func(ctx context.Context, class blob.Class, packed []byte, raw int, pieces []Piece) error
 }
 
-func newGatherer(choice Compression, out func(context.Context, blob.Class, []byte, int, []Piece) error) (*gatherer, error) {
+// newGatherer returns a gatherer whose clumps of heads and of texts grow up to
+// size, or the usual size if that is 0.
+func newGatherer(choice Compression, size int, out func(context.Context, blob.Class, []byte, int, []Piece) error) (*gatherer, error) {
 	comp, err := newCompressor(choice)
 	if err != nil {
 		return nil, err
 	}
-	g := &gatherer{comp: comp, dense: openClump{class: blob.Bin, limit: denseClumpSize, keep: true}, out: out}
+	if size == 0 {
+		size = clumpSize
+	}
+	g := &gatherer{comp: comp, dense: openClump{class: blob.Bin, limit: binClumpSize, keep: true}, size: size, out: out}
 	for i := range g.open {
 		class := blob.Class(i)
-		g.open[i] = openClump{class: class, limit: clumpSize, keep: choice.keeps(class)}
+		g.open[i] = openClump{class: class, limit: size, keep: choice.keeps(class)}
 	}
-	g.open[blob.Page].limit = pageClumpSize
+	g.open[blob.Bin].limit, g.open[blob.Page].limit = binClumpSize, pageClumpSize
 	return g, nil
 }
 
@@ -60,6 +61,11 @@ func (g *gatherer) add(ctx context.Context, class blob.Class, id blob.ID, data [
 	c.add(id, data)
 	return nil
 }
+
+// boundary closes clumps where another mailbox begins, so that reading one
+// mailbox opens little of another. Small ones are shared, because they would
+// compress badly.
+func (g *gatherer) boundary(ctx context.Context) error { return g.closeFrom(ctx, g.size/4) }
 
 // closeFrom closes the open clumps of at least size bytes.
 func (g *gatherer) closeFrom(ctx context.Context, size int) error {

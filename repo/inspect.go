@@ -203,9 +203,10 @@ func (r *Repository) CheckPack(ctx context.Context, id blob.ID, size int64, read
 	}
 	name := blob.NewNameHash()
 	s := clumpChecker{r: r, obj: obj, hasher: r.hasher()}
+	var data []byte
 	for next := int64(0); next < size; {
 		end, within := span(out.Clumps, next, size)
-		data, err := r.store.Get(ctx, packName(id), next, end-next, nil)
+		data, err = r.store.Get(ctx, packName(id), next, end-next, data)
 		if err != nil {
 			out.Damage = append(out.Damage, err)
 			return out, ctx.Err()

@@ -45,6 +45,7 @@ func (e *SpaceError) Error() string {
 type SessionOptions struct {
 	Intent      Intent
 	Compression Compression
+	ClumpSize   int    // raw bytes up to which clumps of heads and of texts grow; 0 for 1 MiB
 	MinFree     uint64 // bytes that are to stay free on the storage; 0 for no limit
 }
 

@@ -18,7 +18,7 @@ type Writer struct {
 
 // NewWriter returns a Writer of the session.
 func (s *Session) NewWriter() (*Writer, error) {
-	clumps, err := newGatherer(s.opts.Compression, s.addClump)
+	clumps, err := newGatherer(s.opts.Compression, s.opts.ClumpSize, s.addClump)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func (w *Writer) SavePage(ctx context.Context, data []byte) (blob.ID, error) {
 
 // Boundary says that what is saved next belongs to another mailbox.
 func (w *Writer) Boundary(ctx context.Context) error {
-	return w.clumps.closeFrom(ctx, ownClump)
+	return w.clumps.boundary(ctx)
 }
 
 // Flush hands everything saved so far to the session's packs.
