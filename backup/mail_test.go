@@ -1,6 +1,7 @@
 package backup_test
 
 import (
+	"bytes"
 	"encoding/base64"
 	"fmt"
 	"math/rand/v2"
@@ -10,6 +11,8 @@ import (
 
 	"restante/backup"
 	"restante/blob"
+	"restante/internal/mailgen"
+	"restante/message"
 	"restante/snapshot"
 )
 
@@ -158,4 +161,52 @@ func TestFormatsShareMail(t *testing.T) {
 		}
 	}
 	f.identical(r)
+}
+
+// TestHeadersAreOneScan reads the header of each message of a snapshot by
+// opening, each once and from front to back, the clumps that hold heads.
+func TestHeadersAreOneScan(t *testing.T) {
+	f := newFixture(t)
+	report, err := mailgen.Generate(f.roots[0], mailgen.Options{Layout: mailgen.Maildir, Messages: 300, Mailboxes: 5, Seed: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	result := f.clean()
+	src := f.open()
+	var first []blob.ID
+	for _, e := range f.entries(result) {
+		if e.Messages == 1 {
+			first = append(first, e.Recipe.Items[0].Piece.ID)
+		}
+	}
+	slices.SortFunc(first, func(a, b blob.ID) int { return bytes.Compare(a[:], b[:]) })
+	first = slices.Compact(first)
+	places, err := src.Places(t.Context(), first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened := map[blob.Clump]uint64{}
+	var heads uint64
+	for i, p := range places {
+		raw, err := src.Clump(t.Context(), nil, p.Clump)
+		if err != nil {
+			t.Fatal(err)
+		}
+		opened[p.Clump] = uint64(len(raw))
+		head, err := src.Piece(raw, first[i], p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		heads += uint64(len(head))
+		if e := message.EnvelopeOf(head); e.MessageID == "" || e.From == "" || e.Date.IsZero() {
+			t.Errorf("of %.60q only %+v can be read", head, e)
+		}
+	}
+	var read uint64
+	for _, n := range opened {
+		read += n
+	}
+	if len(first) == 0 || len(first) > report.Messages || read > heads*11/10 {
+		t.Errorf("%d heads of %d bytes are read from %d bytes in %d clumps", len(first), heads, read, len(opened))
+	}
 }
