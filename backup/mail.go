@@ -21,8 +21,6 @@ func mailKind(it *item, head []byte) (kind message.Kind, ok bool) {
 		return 0, false
 	case mailstore.LooksLikeMbox(head):
 		return message.Mbox, true
-	case it.role == mailstore.MboxFile:
-		return 0, false
 	case message.LooksLikeDbox(head):
 		return message.Dbox, true
 	}

@@ -210,3 +210,24 @@ func TestHeadersAreOneScan(t *testing.T) {
 		t.Errorf("%d heads of %d bytes are read from %d bytes in %d clumps", len(first), heads, read, len(opened))
 	}
 }
+
+// TestMailBesideMboxesIsCut keeps a message as a file in a folder of mboxes.
+func TestMailBesideMboxesIsCut(t *testing.T) {
+	f := newFixture(t)
+	data := make([]byte, 100_000)
+	rand.NewChaCha8([32]byte{4}).Read(data)
+	var b strings.Builder
+	b.WriteString("From: a@example.org\nSubject: kept\nMIME-Version: 1.0\nContent-Type: application/x-thing\nContent-Transfer-Encoding: base64\n\n")
+	for line := range slices.Chunk([]byte(base64.StdEncoding.EncodeToString(data)), 76) {
+		b.WriteString(string(line) + "\n")
+	}
+	for _, name := range []string{"inbox", "sent"} {
+		f.write("bob/mail/"+name, "From a@example.org Sat Jan  3 01:05:34 1998\n"+mail(name)+"\n")
+	}
+	f.write("bob/mail/one.eml", b.String())
+	r := f.clean()
+	if _, decoded := ids(f.entries(r)["bob/mail/one.eml"]); len(decoded) == 0 {
+		t.Errorf("its attachment is not decoded")
+	}
+	f.identical(r)
+}
