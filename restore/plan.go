@@ -3,6 +3,7 @@ package restore
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -51,6 +52,8 @@ type step struct {
 	rec  *snapshot.Record
 	file *file // of a file: else nil
 	err  error // it cannot be restored: why
+
+	lost uint64 // entries that cannot even be named; the path is that of one of them, or of the one before
 }
 
 // weight is what an unusually large entry counts as, in items.
@@ -163,25 +166,41 @@ func (p *planner) run(ctx context.Context, out chan<- *window) error {
 	return p.send(ctx)
 }
 
-// scan plans the entries of a range. When the tree is damaged in it, what
-// comes after the last good entry is unknown: that is a failure with a name.
+// scan plans the entries of a range. Where the tree is damaged, the entries of
+// a page are a failure, and those behind it are restored.
 func (p *planner) scan(ctx context.Context, part int, r snapshot.Range) error {
 	last := r.From
 	for rec, err := range p.tree.All(ctx, r) {
-		if err != nil {
-			if ctx.Err() != nil {
-				return context.Cause(ctx)
-			}
-			s := step{part: part, path: p.parts[part].Path(last), rec: &snapshot.Record{Key: last}}
-			s.err = fmt.Errorf("reading the entries that follow %q: %w", last.Path(), err)
-			return p.add(ctx, s)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
 		}
-		last = rec.Key
-		if err := p.entry(ctx, part, &rec); err != nil {
+		if err != nil {
+			err = p.lost(ctx, part, r, last, err)
+		} else {
+			last = rec.Key
+			err = p.entry(ctx, part, &rec)
+		}
+		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// lost plans the failure of entries that cannot be read, which come after
+// last. It goes by the path of one of them: the last, if that is known and in the range.
+func (p *planner) lost(ctx context.Context, part int, r snapshot.Range, last snapshot.Key, err error) error {
+	s := step{part: part, rec: &snapshot.Record{Key: last}, lost: 1, err: fmt.Errorf("reading the list of files: %w", err)}
+	one := last
+	var gap *snapshot.Gap
+	if errors.As(err, &gap) {
+		s.lost = gap.Counts.Entries
+		if gap.Last != "" && r.Contains(gap.Last) {
+			one = gap.Last
+		}
+	}
+	s.path = p.parts[part].Path(one)
+	return p.add(ctx, s)
 }
 
 // entry plans one entry, and before it the folders above that only now have
@@ -304,6 +323,7 @@ func (b *segmenter) add(it snapshot.ItemAt) error {
 		b.want(it.Piece, it.Offset, false)
 	case snapshot.LiteralItem:
 		b.seg.literals = append(b.seg.literals, literal{it.Offset, it.Literal})
+		b.p.w.items += len(it.Literal) >> 8
 	case snapshot.Base64Item:
 		off := it.Offset + n - it.Base64.Decoded() // the decoded bytes lie at the end of the item's room
 		for _, piece := range it.Base64.Pieces {

@@ -20,7 +20,19 @@ func (r *runner) failed(path string, err error) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.result.Failures++
+	r.failure(path, err, 1)
+}
+
+// lost reports entries that are not known, and so were not restored.
+func (r *runner) lost(s *step) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.failure(s.path, s.err, s.lost)
+}
+
+// failure is the failure of n entries, with r.mu held.
+func (r *runner) failure(path string, err error, n uint64) {
+	r.result.Failures += n
 	if len(r.result.Failed) < maxFailures {
 		r.result.Failed = append(r.result.Failed, Failure{path, err})
 	}

@@ -150,8 +150,8 @@ type Result struct {
 	Folders uint64
 	Nodes   uint64 // symbolic links, FIFOs, sockets, devices
 
-	Failed       []Failure // the first 10,000
-	Failures     uint64    // all
+	Failed       []Failure // the first 10,000; of entries that a damaged page lists, one for all
+	Failures     uint64    // all; of a page at the edge of a range, also those that are not in it
 	OwnersNotSet uint64    // entries whose owner this user may not set
 	NotSet       uint64    // entries that lack other metadata, or are a copy instead of a hard link
 }
@@ -213,7 +213,7 @@ func refuse(ctx context.Context, t *target, tree Tree, parts []Part) error {
 		for _, r := range parts[i].Ranges {
 			for rec, err := range tree.All(ctx, r) {
 				if err != nil {
-					break // the planner will meet it again
+					continue // the planner will meet it again
 				}
 				p := parts[i].Path(rec.Key)
 				if checkPath(p) != nil {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -578,4 +579,42 @@ func TestDefaultWorkersAndTimes(t *testing.T) {
 	o := everything(t.TempDir())
 	run(t, s, s.tree(m, far), o)
 	compare(t, o.Target, m, far)
+}
+
+// A damaged list of files costs the files in it, and they are counted.
+func TestDamagedListsCostTheirFilesOnly(t *testing.T) {
+	s := newStore(t, 20_000)
+	s.again = true
+	mails := mailboxes(s, 11, 5, 60)
+	s.tree(mails...)
+	for id := range maps.Clone(s.pages) {
+		tree := s.tree(mails...)
+		delete(s.pages, id)
+		var lost uint64
+		good := map[string]bool{}
+		for rec, err := range tree.All(context.Background(), snapshot.Range{}) {
+			var gap *snapshot.Gap
+			if errors.As(err, &gap) {
+				lost += gap.Counts.Entries
+			} else {
+				good[rec.Key.Path()] = true
+			}
+		}
+		if lost == 0 {
+			continue // a page of a recipe
+		}
+		var files uint64
+		for _, m := range mails {
+			if good[m.path] && m.entry.Kind == snapshot.File {
+				files++
+			}
+		}
+		o := everything(t.TempDir())
+		restore.SetLimits(&o, 40, 100, 0)
+		res, err := restore.Run(context.Background(), s, tree, testKey, o)
+		if err != nil || res.Failures != lost || len(res.Failed) != 1 || res.Files != files {
+			t.Errorf("%d of %d entries are in a damaged page: %d failed, %d of %d files came back, %v, %v", lost, len(mails), res.Failures, res.Files, files, res.Failed, err)
+		}
+		comparePart(t, o.Target, mails)
+	}
 }

@@ -138,6 +138,10 @@ func (r *runner) prepare(w *window) batch {
 	}
 	for i := range w.steps {
 		s := &w.steps[i]
+		if s.lost > 0 {
+			r.lost(s)
+			continue
+		}
 		if err := r.prepareStep(s); err != nil {
 			r.failed(s.path, err)
 			continue

@@ -185,13 +185,11 @@ func (m *Mailboxes) Get(ctx context.Context, name string) (Mailbox, bool, error)
 	return m.t.get(ctx, Key(name))
 }
 
-// All ranges over all mailboxes in bytewise order of their names. It ends
-// with the first error.
+// All ranges over all mailboxes in bytewise order of their names, with a [*Gap]
+// in the place of those that cannot be read, as [Tree.All] does.
 func (m *Mailboxes) All(ctx context.Context) iter.Seq2[Mailbox, error] {
 	return func(yield func(Mailbox, error) bool) {
-		_, err := m.t.scan(ctx, m.t.top(), Range{}, func(_ Key, mb *Mailbox) bool { return yield(*mb, nil) })
-		if err != nil {
-			yield(Mailbox{}, err)
-		}
+		m.t.scan(ctx, m.t.top(), Range{}, func(_ Key, mb *Mailbox) bool { return yield(*mb, nil) },
+			func(err error) bool { return yield(Mailbox{}, err) })
 	}
 }

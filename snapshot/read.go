@@ -52,6 +52,33 @@ func (at *place) below(children []child, i int) place {
 	return out
 }
 
+// A Gap is a run of records that cannot be read, because their page cannot.
+// It is an error that says which.
+type Gap struct {
+	After   Key    // the last key before the gap
+	Bounded bool   // there is one; else the gap is at the beginning
+	Last    Key    // the last key in the gap; "" if it goes on to the end
+	Counts  Counts // sums over the gap
+	Err     error  // why it cannot be read
+}
+
+func (g *Gap) Error() string {
+	from, to := "the beginning", "the end"
+	if g.Bounded {
+		from = fmt.Sprintf("%q", g.After.Path())
+	}
+	if g.Last != "" {
+		to = fmt.Sprintf("%q", g.Last.Path())
+	}
+	return fmt.Sprintf("%d records, after %s and up to %s: %v", g.Counts.Entries, from, to, g.Err)
+}
+
+func (g *Gap) Unwrap() error { return g.Err }
+
+func (at *place) gap(err error) *Gap {
+	return &Gap{After: at.after, Bounded: at.bounded, Last: at.key, Counts: at.counts, Err: err}
+}
+
 // load reads the page at a place and holds it against what its parent says,
 // so that a wrong sum or a key in the wrong page is an error and no answer.
 func (t *tree[V]) load(ctx context.Context, at *place, keep bool) (*page[V], error) {
@@ -154,39 +181,43 @@ func search(children []child, k Key) int {
 	return sort.Search(len(children), func(i int) bool { return children[i].key >= k })
 }
 
-// scan calls fn for the records in r below a place, in order, until fn
-// returns false. It reads no page that holds none of them, but for one where
-// the range falls between two pages.
-func (t *tree[V]) scan(ctx context.Context, at place, r Range, fn func(Key, *V) bool) (more bool, err error) {
+// scan calls fn for the records in r below a place, in order, and gap for each
+// page of them that cannot be read, until either returns false. It reads no
+// page that holds none of them, but for one where the range falls between two
+// pages.
+func (t *tree[V]) scan(ctx context.Context, at place, r Range, fn func(Key, *V) bool, gap func(error) bool) (more bool) {
 	p, err := t.load(ctx, &at, at.level > 0)
+	if ctx.Err() != nil && err != nil {
+		gap(err)
+		return false
+	}
 	if err != nil {
-		return false, err
+		return gap(at.gap(err))
 	}
 	if p.level == 0 {
 		i, _ := slices.BinarySearch(p.keys, r.From)
 		for ; i < len(p.keys); i++ {
 			if r.ends(p.keys[i]) || !fn(p.keys[i], &p.values[i]) {
-				return false, nil
+				return false
 			}
 		}
-		return true, nil
+		return true
 	}
 	for i := search(p.children, r.From); i < len(p.children); i++ {
-		if more, err := t.scan(ctx, at.below(p.children, i), r, fn); err != nil || !more {
-			return false, err
-		}
-		if r.ends(p.children[i].key) {
-			return false, nil
+		if !t.scan(ctx, at.below(p.children, i), r, fn, gap) || r.ends(p.children[i].key) {
+			return false
 		}
 	}
-	return true, nil
+	return true
 }
 
 // count adds up the range r below a place. It reads only the pages at the
-// two ends of the range.
+// two ends of the range. Of those that cannot be read all is counted; the error
+// is that of the first.
 func (t *tree[V]) count(ctx context.Context, at place, r Range, sum *Counts) error {
 	p, err := t.load(ctx, &at, true)
 	if err != nil {
+		sum.Add(at.counts)
 		return err
 	}
 	for i := range p.values {
@@ -200,14 +231,14 @@ func (t *tree[V]) count(ctx context.Context, at place, r Range, sum *Counts) err
 			break
 		}
 		if whole := r.From == "" || sub.bounded && sub.after >= r.From; !whole || r.ends(sub.key) {
-			if err := t.count(ctx, sub, r, sum); err != nil {
-				return err
+			if failed := t.count(ctx, sub, r, sum); failed != nil && err == nil {
+				err = failed
 			}
 		} else if !sum.Add(sub.counts) {
 			return fmt.Errorf("adding up page %v: %w: the sums are over 64 bits", at.id, ErrDamaged)
 		}
 	}
-	return nil
+	return err
 }
 
 // scanBytes calls fn for the items of a list, beginning with the one that

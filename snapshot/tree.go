@@ -142,22 +142,21 @@ func parseTreeEntry(k Key, r *reader) (Entry, error) {
 func (t *Tree) Get(ctx context.Context, k Key) (Entry, bool, error) { return t.t.get(ctx, k) }
 
 // All ranges over the records in r in order of their keys, and reads only the
-// pages it comes to. It ends with the first error.
+// pages it comes to. Where a page cannot be read there is an error, a [*Gap],
+// in the place of its records; who goes on gets those behind it. When ctx is done
+// its error is the last.
 func (t *Tree) All(ctx context.Context, r Range) iter.Seq2[Record, error] {
 	return func(yield func(Record, error) bool) {
-		_, err := t.t.scan(ctx, t.t.top(), r, func(k Key, e *Entry) bool { return yield(Record{k, *e}, nil) })
-		if err != nil {
-			yield(Record{}, err)
-		}
+		t.t.scan(ctx, t.t.top(), r, func(k Key, e *Entry) bool { return yield(Record{k, *e}, nil) },
+			func(err error) bool { return yield(Record{}, err) })
 	}
 }
 
 // Count returns the sums over the entries in r. It reads about two pages a
-// level of the tree, whatever the range.
+// level of the tree, whatever the range. With an error they are the best that
+// is known: of a page that cannot be read all is counted.
 func (t *Tree) Count(ctx context.Context, r Range) (Counts, error) {
 	var sum Counts
-	if err := t.t.count(ctx, t.t.top(), r, &sum); err != nil {
-		return Counts{}, err
-	}
-	return sum, nil
+	err := t.t.count(ctx, t.t.top(), r, &sum)
+	return sum, err
 }

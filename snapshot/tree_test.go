@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -417,4 +418,71 @@ func BenchmarkScan(b *testing.B) {
 		}
 	}
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*len(recs)), "ns/entry")
+}
+
+// Who goes on behind a page that cannot be read gets all records but its own,
+// and is told which and how many these are.
+func TestGapsCostTheirPageOnly(t *testing.T) {
+	s := newStore()
+	all := entries(t, 6, 400)
+	root := build(t, s, all)
+	pages := maps.Clone(s.pages)
+	for id, page := range pages {
+		delete(s.pages, id)
+		tree := snapshot.OpenTree(s, root)
+		var good []snapshot.Key
+		var gaps []*snapshot.Gap
+		var counts snapshot.Counts
+		for rec, err := range tree.All(t.Context(), snapshot.Range{}) {
+			var gap *snapshot.Gap
+			switch {
+			case err == nil:
+				good = append(good, rec.Key)
+				counts.Add(rec.Entry.Counts())
+			case errors.As(err, &gap) && errors.Is(err, errMissing):
+				gaps = append(gaps, gap)
+				counts.Add(gap.Counts)
+			default:
+				t.Fatal(err)
+			}
+		}
+		if len(gaps) != 1 || counts != root.Counts || len(good)+int(gaps[0].Counts.Entries) != len(all) {
+			t.Fatalf("without page %v there are %d gaps and %d records, %+v", id, len(gaps), len(good), counts)
+		}
+		for _, rec := range all {
+			lost := (!gaps[0].Bounded || rec.Key > gaps[0].After) && (gaps[0].Last == "" || rec.Key <= gaps[0].Last)
+			if _, found := slices.BinarySearch(good, rec.Key); found == lost {
+				t.Errorf("without page %v: %q is lost %v, found %v", id, rec.Key.Path(), lost, found)
+			}
+		}
+		// The sums stay what they are, at the edges at most a page more.
+		half := snapshot.Range{From: all[len(all)/2].Key}
+		want, _ := snapshot.OpenTree(everything{pages}, root).Count(t.Context(), half)
+		got, err := tree.Count(t.Context(), half)
+		if got.Entries < want.Entries || got.Entries > want.Entries+gaps[0].Counts.Entries || err == nil && got != want {
+			t.Errorf("without page %v the half has %d entries, not %d: %v", id, got.Entries, want.Entries, err)
+		}
+		s.pages[id] = page
+	}
+}
+
+// A loader of all pages.
+type everything struct{ pages map[blob.ID][]byte }
+
+func (e everything) LoadPage(_ context.Context, id blob.ID) ([]byte, error) { return e.pages[id], nil }
+
+// A scan whose context ends yields no more.
+func TestGapsEndWithTheContext(t *testing.T) {
+	s := newStore()
+	root := build(t, s, entries(t, 6, 400))
+	clear(s.pages)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	n := 0
+	for range snapshot.OpenTree(s, root).All(ctx, snapshot.Range{}) {
+		n++
+	}
+	if n != 1 {
+		t.Errorf("%d errors came", n)
+	}
 }

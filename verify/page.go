@@ -108,6 +108,10 @@ func (p *ref) records(ctx context.Context, data []byte) ([]snapshot.Record, erro
 	leaf := snapshot.OpenTree(onePage(data), snapshot.Root{ID: p.id, Counts: p.counts})
 	var out []snapshot.Record
 	for rec, err := range leaf.All(ctx, snapshot.Range{}) {
+		var gap *snapshot.Gap
+		if errors.As(err, &gap) {
+			err = gap.Err // all of the page, as we know
+		}
 		if err != nil {
 			return nil, err
 		}

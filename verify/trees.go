@@ -186,6 +186,7 @@ func (c *checker) mailboxes(ctx context.Context, s *tree) error {
 			return err
 		}
 		c.maps[root] = f
+		break // without it the map is of no use to a check
 	}
 	return nil
 }
