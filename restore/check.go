@@ -44,13 +44,13 @@ func notShort(err error) error {
 	return err
 }
 
-// keepBuffer is the size up to which a worker keeps its buffer.
-const keepBuffer = 8 << 20
+// readStep is how much of a file is read at once; no literal is longer.
+const readStep = 256 << 10
 
-// read returns n bytes from an offset, valid until the next call.
+// read returns n bytes from an offset, at most readStep, valid until the next call.
 func (k *worker) read(r io.ReaderAt, off int64, n uint64) ([]byte, error) {
-	if uint64(cap(k.buf)) < n || cap(k.buf) > keepBuffer {
-		k.buf = make([]byte, max(n, 64<<10))
+	if k.buf == nil {
+		k.buf = make([]byte, readStep)
 	}
 	p := k.buf[:n]
 	_, err := r.ReadAt(p, off)
@@ -59,11 +59,17 @@ func (k *worker) read(r io.ReaderAt, off int64, n uint64) ([]byte, error) {
 
 // sum returns the keyed hash of n bytes from an offset.
 func (k *worker) sum(r io.ReaderAt, off int64, n uint64) (blob.ID, error) {
-	p, err := k.read(r, off, n)
-	if err != nil {
-		return blob.ID{}, err
+	k.h.Begin()
+	for n > 0 && k.ctx.Err() == nil {
+		step := min(n, readStep)
+		p, err := k.read(r, off, step)
+		if err != nil {
+			return blob.ID{}, err
+		}
+		_, _ = k.h.Write(p) // it never fails
+		off, n = off+int64(step), n-step
 	}
-	return k.h.Sum(p), nil
+	return k.h.ID(), k.ctx.Err()
 }
 
 // resume looks whether a file is there already, and if so brings its metadata in line.
