@@ -63,12 +63,16 @@ func execute(list func(*app) []*cobra.Command) int {
 }
 
 // interruptible returns a context that the first Ctrl-C (or SIGTERM, which is
-// how systemd stops a service) cancels; the second ends the program at once,
+// how systemd stops a service, or SIGHUP, when a terminal goes away and nohup
+// was not used) cancels; the second ends the program at once,
 // which loses nothing but time, for what is committed stays.
 func interruptible(stderr io.Writer) (context.Context, context.CancelFunc) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	if !signal.Ignored(syscall.SIGHUP) {
+		signal.Notify(signals, syscall.SIGHUP)
+	}
 	go func() { // ends with the program
 		<-signals
 		cancel()
