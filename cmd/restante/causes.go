@@ -6,6 +6,7 @@ import (
 
 	"restante/cmd/restante/internal/cli"
 	"restante/repo"
+	"restante/snapshot"
 )
 
 const (
@@ -14,7 +15,8 @@ const (
 )
 
 // causes prints what went wrong with paths: of each cause the first few, and
-// at the end how many more there were. The log file gets them all.
+// at the end how many more there were; all of them with --verbose. The log file
+// gets them all.
 type causes struct {
 	out     *output
 	count   map[string]uint64
@@ -26,7 +28,11 @@ func newCauses(out *output) *causes { return &causes{out: out, count: map[string
 
 // warn is called with each path. Calls must not overlap.
 func (c *causes) warn(path string, err error) {
-	if isDamage(err) {
+	var gap *snapshot.Gap
+	switch {
+	case errors.As(err, &gap):
+		c.damaged += gap.Counts.Entries
+	case isDamage(err):
 		c.damaged++
 	}
 	cause := causeOf(err)
@@ -40,7 +46,7 @@ func (c *causes) warn(path string, err error) {
 	}
 	c.count[cause] = n + 1
 	text := fmt.Sprintf("%s: %v", cli.Name(path), err)
-	if n < maxPerCause {
+	if n < maxPerCause || c.out.verbose {
 		c.out.warn("%s", text)
 	} else {
 		c.out.log.Event(cli.Warning, text)
@@ -50,8 +56,8 @@ func (c *causes) warn(path string, err error) {
 // end prints what was not printed.
 func (c *causes) end() {
 	for _, cause := range c.order {
-		if n := c.count[cause]; n > maxPerCause {
-			c.out.warn("and %s more for the same reason: %s", cli.Number(n-maxPerCause), cause)
+		if n := c.count[cause]; n > maxPerCause && !c.out.verbose {
+			c.out.warn("and %s more for the same reason (--verbose or a --log-file names all): %s", cli.Number(n-maxPerCause), cause)
 		}
 	}
 }

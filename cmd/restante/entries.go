@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io/fs"
@@ -35,11 +36,15 @@ func listEntries(ctx context.Context, out *output, t *snapshot.Tree, ranges []sn
 	if all {
 		line = rawLine
 	}
-	each := func(f func(*snapshot.Record) error) error {
+	each := func(f func(*snapshot.Record) error) (damage error) {
 		for _, r := range ranges {
 			for record, err := range t.All(ctx, r) {
 				e := &record.Entry
-				if err == nil && (all || e.Messages > 0 || e.Kind == snapshot.Unsaved) {
+				switch {
+				case err != nil && isDamage(err): // those behind it can be listed
+					damage = cmp.Or(damage, err)
+					continue
+				case err == nil && (all || e.Messages > 0 || e.Kind == snapshot.Unsaved):
 					err = f(&record)
 				}
 				if err != nil {
@@ -47,7 +52,7 @@ func listEntries(ctx context.Context, out *output, t *snapshot.Tree, ranges []sn
 				}
 			}
 		}
-		return ctx.Err()
+		return cmp.Or(ctx.Err(), damage)
 	}
 	if out.json {
 		return out.list(func(add func(any) error) error {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/spf13/cobra"
@@ -77,20 +78,18 @@ func list(ctx context.Context, out *output, o *opened, s listed, raw bool, args 
 // listFolders prints the mailbox's folders.
 func listFolders(ctx context.Context, out *output, t *snapshot.Tree, m *snapshot.Mailbox) error {
 	var folders []folderInfo
-	rest, err := count(ctx, t, m.Ranges)
-	if err != nil {
-		return err
-	}
+	rest, damage := count(ctx, t, m.Ranges)
 	for _, f := range m.Folders {
 		c, err := count(ctx, t, f.Ranges)
-		if err != nil {
-			return err
-		}
+		damage = cmp.Or(damage, err)
 		rest = minus(rest, c)
-		folders = append(folders, folderInfo{Name: f.Name, Base64: exactBytes(f.Name), counted: countedOf(c)})
+		folders = append(folders, folderInfo{Name: f.Name, Base64: exactBytes(f.Name), counted: countedOf(c, err)})
+	}
+	if damage != nil && (ctx.Err() != nil || !isDamage(damage)) {
+		return damage
 	}
 	if rest.Files > 0 || rest.Unsaved > 0 {
-		folders = append(folders, folderInfo{Name: otherName, Other: true, counted: countedOf(rest)})
+		folders = append(folders, folderInfo{Name: otherName, Other: true, counted: countedOf(rest, nil)})
 	}
 	if len(m.Folders) == 0 {
 		out.note("no folders are known of %q; with --raw its files are listed", m.Name)
@@ -102,12 +101,12 @@ func listFolders(ctx context.Context, out *output, t *snapshot.Tree, m *snapshot
 					return err
 				}
 			}
-			return nil
+			return damage
 		})
 	}
 	table := cli.NewTable(cli.Column{}, cli.Column{Right: true}, cli.Column{Right: true}, cli.Column{})
 	for _, f := range folders {
 		table.Row(append([]string{f.Name}, f.cells(!f.Other)...)...)
 	}
-	return table.Print(out)
+	return cmp.Or(table.Print(out), damage)
 }

@@ -124,19 +124,17 @@ func between(ranges []snapshot.Range) []snapshot.Range {
 // short is the snapshot's ID as a person types it.
 func (s listed) short() string { return s.id[:8] }
 
-// count adds up what lies in the ranges.
-func count(ctx context.Context, t *snapshot.Tree, ranges []snapshot.Range) (snapshot.Counts, error) {
-	var sum snapshot.Counts
+// count adds up what lies in the ranges. With an error the sums are the best
+// that is known.
+func count(ctx context.Context, t *snapshot.Tree, ranges []snapshot.Range) (sum snapshot.Counts, err error) {
 	for _, r := range ranges {
-		c, err := t.Count(ctx, r)
-		if err == nil && !sum.Add(c) {
-			err = fmt.Errorf("adding up: %w: the sums are over 64 bits", snapshot.ErrDamaged)
+		c, failed := t.Count(ctx, r)
+		if !sum.Add(c) {
+			return snapshot.Counts{}, fmt.Errorf("adding up: %w: the sums are over 64 bits", snapshot.ErrDamaged)
 		}
-		if err != nil {
-			return snapshot.Counts{}, err
-		}
+		err = cmp.Or(err, failed)
 	}
-	return sum, nil
+	return sum, err
 }
 
 // exactBytes returns a name that is not UTF-8 in base64, for JSON, which

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math/bits"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -18,10 +20,11 @@ type counted struct {
 	Files    uint64 `json:"files" doc:"how many files are in it"`
 	Bytes    uint64 `json:"bytes" doc:"the size of its files"`
 	Unsaved  uint64 `json:"unsaved" doc:"things in it that exist but could not be saved"`
+	Damaged  bool   `json:"damaged,omitempty" doc:"the list of its files is damaged; the numbers are the most there can be"`
 }
 
-func countedOf(c snapshot.Counts) counted {
-	return counted{c.Messages, c.Files, c.Bytes, c.Unsaved}
+func countedOf(c snapshot.Counts, damage error) counted {
+	return counted{c.Messages, c.Files, c.Bytes, c.Unsaved, damage != nil}
 }
 
 // mailboxInfo is what "mailboxes --json" prints of each mailbox.
@@ -87,10 +90,10 @@ func listMailboxes(ctx context.Context, out *output, o *opened, s listed) error 
 		table.Row(append([]string{m.Name, folders}, m.cells(mail && !m.Other)...)...)
 		return nil
 	})
-	if err != nil {
+	if err != nil && !isDamage(err) {
 		return err
 	}
-	return table.Print(out)
+	return cmp.Or(table.Print(out), err)
 }
 
 // cells prints the counts: the messages, or the files where there is no mail.
@@ -99,37 +102,50 @@ func (c counted) cells(mail bool) []string {
 	if mail {
 		n = cli.Count(c.Messages, "message", "messages")
 	}
-	unsaved := ""
+	var notes []string
 	if c.Unsaved > 0 {
-		unsaved = cli.Number(c.Unsaved) + " unsaved"
+		notes = append(notes, cli.Number(c.Unsaved)+" unsaved")
 	}
-	return []string{n, cli.Size(c.Bytes), unsaved}
+	if c.Damaged {
+		notes = append(notes, "damaged")
+	}
+	return []string{n, cli.Size(c.Bytes), strings.Join(notes, ", ")}
 }
 
 // eachMailbox calls f with each mailbox of the snapshot by name, and with the
-// rest of the store if there is one.
+// rest of the store if there is one. What is damaged does not keep it from the
+// others; it is the error in the end.
 func (o *opened) eachMailbox(ctx context.Context, s listed, f func(mailboxInfo) error) error {
 	tree := o.tree(s)
 	rest := s.record.Tree.Counts
+	var damage error
 	for m, err := range o.mailboxes(s).All(ctx) {
-		if err != nil {
+		if err != nil && (ctx.Err() != nil || !isDamage(err)) {
 			return err
+		}
+		if err != nil {
+			damage = cmp.Or(damage, fmt.Errorf("reading the list of mailboxes: %w", err))
+			continue
 		}
 		c, err := count(ctx, tree, m.Ranges)
 		if err != nil {
-			return fmt.Errorf("counting mailbox %q: %w", m.Name, err)
+			err = fmt.Errorf("counting mailbox %q: %w", m.Name, err)
+			if ctx.Err() != nil || !isDamage(err) {
+				return err
+			}
+			damage = cmp.Or(damage, err)
 		}
 		rest = minus(rest, c)
 		info := mailboxInfo{Name: m.Name, Base64: exactBytes(m.Name), Aliases: append([]string{}, m.Aliases...),
-			Folders: len(m.Folders), counted: countedOf(c)}
+			Folders: len(m.Folders), counted: countedOf(c, err)}
 		if err := f(info); err != nil {
 			return err
 		}
 	}
 	if rest.Files == 0 && rest.Unsaved == 0 { // folders alone are not worth a line
-		return nil
+		return damage
 	}
-	return f(mailboxInfo{Name: otherName, Aliases: []string{}, Other: true, counted: countedOf(rest)})
+	return cmp.Or(f(mailboxInfo{Name: otherName, Aliases: []string{}, Other: true, counted: countedOf(rest, nil)}), damage)
 }
 
 // minus takes b from a. Mailboxes that overlap, which only a hostile snapshot

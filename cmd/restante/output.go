@@ -74,15 +74,17 @@ func (o *output) list(fill func(add func(v any) error) error) error {
 		separator = ",\n"
 		return err
 	})
-	if err != nil {
+	if err != nil && !isDamage(err) {
 		return err
 	}
 	end := "\n]\n"
 	if separator == "[\n" {
 		end = "[]\n"
 	}
-	_, err = io.WriteString(o, end)
-	return err
+	if _, printed := io.WriteString(o, end); printed != nil {
+		return printed
+	}
+	return err // of what could be read, the list is whole
 }
 
 // note tells what a person may want to know beside the results; --quiet does

@@ -33,8 +33,8 @@ type restoreJSON struct {
 	Files        uint64       `json:"files" doc:"files written"`
 	Bytes        uint64       `json:"bytes" doc:"their size"`
 	Skipped      uint64       `json:"skipped" doc:"files that were there and identical (--resume)"`
-	Failed       uint64       `json:"failed" doc:"number of paths that could not be restored"`
-	FailedAre    []failedPath `json:"failed_paths" doc:"the first 10,000 of them:"`
+	Failed       uint64       `json:"failed" doc:"number of paths that could not be restored; where a list of files is damaged, the most there can be"`
+	FailedAre    []failedPath `json:"failed_paths" doc:"the first 10,000 of them; for all that were in one damaged list, one:"`
 	OwnersNotSet uint64       `json:"owners_not_set" doc:"paths whose owner this user may not set"`
 	NotSet       uint64       `json:"not_set" doc:"paths that lack other attributes"`
 	Seconds      float64      `json:"seconds" doc:"how long it took"`
@@ -161,17 +161,22 @@ func (o *restoreOptions) checkIncluded(ctx context.Context, tree *snapshot.Tree,
 	if err != nil || include.Empty() {
 		return err
 	}
+	damaged := false
 	for _, p := range parts {
 		for _, r := range p.Ranges {
 			for record, err := range tree.All(ctx, r) {
-				if err != nil {
-					return ctx.Err() // the restore meets what is damaged, and says so
+				if ctx.Err() != nil {
+					return ctx.Err()
 				}
-				if include.Match(p.Path(record.Key)) {
+				if err == nil && include.Match(p.Path(record.Key)) {
 					return nil
 				}
+				damaged = damaged || err != nil
 			}
 		}
+	}
+	if damaged {
+		return nil // the restore meets it, and says so
 	}
 	return fmt.Errorf("nothing matches --include %s; patterns are matched with paths below the target, as restante restore makes them", strings.Join(o.include, ", --include "))
 }

@@ -48,10 +48,14 @@ func homeOf(ctx context.Context, tree *snapshot.Tree, ranges []snapshot.Range) (
 	for i, r := range ranges {
 		top := strings.TrimSuffix(string(r.From), "\x00")
 		entry, found, err := tree.Get(ctx, snapshot.Key(top))
-		if err != nil {
-			return "", err
+		if ctx.Err() != nil {
+			return "", ctx.Err()
 		}
-		if !found || entry.Kind != snapshot.Dir { // a file, or the middle of a folder
+		folder := found && entry.Kind == snapshot.Dir
+		if err != nil { // the tree is damaged there, and the rest is to be restored
+			folder = r == snapshot.Subtree(snapshot.Key(top))
+		}
+		if !folder { // a file, or the middle of a folder
 			top = parentOf(top)
 		}
 		if i == 0 {
@@ -110,12 +114,13 @@ func union(a, b []snapshot.Range) []snapshot.Range {
 	return out
 }
 
-// wanted adds up what the parts hold.
+// wanted adds up what the parts hold, as far as it is known: what is damaged
+// the restore meets itself.
 func (o *opened) wanted(ctx context.Context, s listed, parts []restore.Part) (snapshot.Counts, error) {
 	var sum snapshot.Counts
 	for _, p := range parts {
 		c, err := count(ctx, o.tree(s), p.Ranges)
-		if err != nil {
+		if err != nil && (ctx.Err() != nil || !isDamage(err)) {
 			return sum, err
 		}
 		if !sum.Add(c) {

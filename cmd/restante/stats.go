@@ -106,7 +106,7 @@ func (s *statsInfo) addSnapshots(all []listed) bool {
 			return false
 		}
 	}
-	s.Snapshots, s.Stores, s.Latest, s.All = len(all), len(latest), countedOf(sum), each.Bytes
+	s.Snapshots, s.Stores, s.Latest, s.All = len(all), len(latest), countedOf(sum, nil), each.Bytes
 	return true
 }
 
