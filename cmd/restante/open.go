@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ type opened struct {
 	*repo.Repository
 	path      string // absolute
 	cache     string
+	passing   bool // the cache is for this run only
 	byKeyFile bool // whether a key file opened it, not a password
 	warn      *log.Logger
 }
@@ -34,10 +36,6 @@ func (a *app) open(ctx context.Context, out *output, wrap func(storage.Store) st
 		return nil, err
 	}
 	if path, err = filepath.Abs(path); err != nil {
-		return nil, err
-	}
-	cache, err := a.cache()
-	if err != nil {
 		return nil, err
 	}
 	folder, err := local.Open(path)
@@ -63,8 +61,14 @@ func (a *app) open(ctx context.Context, out *output, wrap func(storage.Store) st
 	if err != nil {
 		return nil, err
 	}
-	o := &opened{path: path, cache: cache, byKeyFile: c.keyFile != nil, warn: log.New(warnings{out}, "", 0)}
-	o.Repository, err = repo.Open(ctx, store, repo.OpenOptions{CacheDir: cache, Unlock: unlock, Warn: o.warn})
+	o := &opened{path: path, byKeyFile: c.keyFile != nil, warn: log.New(warnings{out}, "", 0)}
+	if o.cache, o.passing, err = a.makeCache(out); err != nil {
+		return nil, err
+	}
+	o.Repository, err = repo.Open(ctx, store, repo.OpenOptions{CacheDir: o.cache, Unlock: unlock, Warn: o.warn})
+	if err != nil {
+		o.dropCache()
+	}
 	if errors.Is(err, repo.ErrWrongKey) {
 		if damage := keysDamage(ctx, store); damage != nil {
 			return nil, fmt.Errorf("opening repository %q: %w", path, damage)
@@ -76,6 +80,38 @@ func (a *app) open(ctx context.Context, out *output, wrap func(storage.Store) st
 	}
 	a.opened = true
 	return o, nil
+}
+
+// makeCache returns the folder for caches, made if it is not there. If it
+// cannot be made, as for a user without a home, and was not named on the command
+// line, it is a temporary one.
+func (a *app) makeCache(out *output) (dir string, passing bool, err error) {
+	dir, err = a.cache()
+	if err == nil {
+		err = os.MkdirAll(dir, 0o700)
+	}
+	if err == nil || a.cacheDir != "" {
+		return dir, false, err
+	}
+	temp, failed := os.MkdirTemp("", "restante-cache-")
+	if failed != nil {
+		return "", false, fmt.Errorf("making a folder for caches: %w", errors.Join(err, failed))
+	}
+	out.note("caches are kept for this run only, so it takes longer; --cache-dir DIR names a folder that lasts (%v)", err)
+	return temp, true, nil
+}
+
+// Close closes the repository. What is in it is safe before; its error says
+// that something of this machine could not be tidied up.
+func (o *opened) Close() error {
+	defer o.dropCache()
+	return o.Repository.Close()
+}
+
+func (o *opened) dropCache() {
+	if o.passing {
+		os.RemoveAll(o.cache)
+	}
 }
 
 // keysDamage returns an error that names the key objects when all are damaged:
