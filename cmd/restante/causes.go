@@ -55,10 +55,18 @@ func (c *causes) warn(path string, err error) {
 
 // end prints what was not printed.
 func (c *causes) end() {
+	if c.out.verbose {
+		return
+	}
+	hidden := false
 	for _, cause := range c.order {
-		if n := c.count[cause]; n > maxPerCause && !c.out.verbose {
-			c.out.warn("and %s more for the same reason (--verbose or a --log-file names all): %s", cli.Number(n-maxPerCause), cause)
+		if n := c.count[cause]; n > maxPerCause {
+			c.out.warn("and %s more for the same reason: %s", cli.Number(n-maxPerCause), cause)
+			hidden = true
 		}
+	}
+	if hidden {
+		c.out.note("--verbose names all of them, and so does a --log-file")
 	}
 }
 

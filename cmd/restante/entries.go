@@ -41,7 +41,7 @@ func listEntries(ctx context.Context, out *output, t *snapshot.Tree, ranges []sn
 			for record, err := range t.All(ctx, r) {
 				e := &record.Entry
 				switch {
-				case err != nil && isDamage(err): // those behind it can be listed
+				case err != nil && isLocal(ctx, err): // those behind it can be listed
 					damage = cmp.Or(damage, err)
 					continue
 				case err == nil && (all || e.Messages > 0 || e.Kind == snapshot.Unsaved):

@@ -121,6 +121,16 @@ func isDamage(err error) bool {
 		errors.Is(err, snapshot.ErrDamaged) || errors.Is(err, restore.ErrDamaged)
 }
 
+// isLocal reports whether err is damage beside which other things are whole:
+// not that of the index, without which nothing is found.
+func isLocal(ctx context.Context, err error) bool {
+	var damage *repo.DamageError
+	if errors.As(err, &damage) && strings.HasPrefix(damage.Object, "index/") {
+		return false
+	}
+	return ctx.Err() == nil && isDamage(err)
+}
+
 // hint says what the user can do about err, or nothing.
 func (a *app) hint(ran *cobra.Command, err error) string {
 	var usage *cli.UsageError

@@ -107,6 +107,7 @@ func TestOneCauseIsNotToldOfForEveryFile(t *testing.T) {
 	for i := range 7 {
 		c.warn(fmt.Sprint("g", i), &repo.DamageError{Object: "packs/x", Err: fmt.Errorf("clump at %d: gone", i)})
 	}
+	c.warn("list", fmt.Errorf("reading the list of files: %w", &snapshot.Gap{Counts: snapshot.Counts{Entries: 30}, Err: &repo.DamageError{Object: "packs/y", Err: errors.New("gone")}}))
 	for i := range 1000 {
 		c.warn("h", errors.New(fmt.Sprint("odd ", i)))
 	}
@@ -123,7 +124,7 @@ func TestOneCauseIsNotToldOfForEveryFile(t *testing.T) {
 	if n := strings.Count(stderr.String(), "\n"); n > 150 {
 		t.Errorf("%d lines", n)
 	}
-	if c.damaged != 7 {
+	if c.damaged != 7+30 {
 		t.Errorf("%d are the repository's fault", c.damaged)
 	}
 }

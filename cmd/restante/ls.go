@@ -85,7 +85,7 @@ func listFolders(ctx context.Context, out *output, t *snapshot.Tree, m *snapshot
 		rest = minus(rest, c)
 		folders = append(folders, folderInfo{Name: f.Name, Base64: exactBytes(f.Name), counted: countedOf(c, err)})
 	}
-	if damage != nil && (ctx.Err() != nil || !isDamage(damage)) {
+	if damage != nil && !isLocal(ctx, damage) {
 		return damage
 	}
 	if rest.Files > 0 || rest.Unsaved > 0 {

@@ -119,18 +119,20 @@ func (o *opened) eachMailbox(ctx context.Context, s listed, f func(mailboxInfo) 
 	tree := o.tree(s)
 	rest := s.record.Tree.Counts
 	var damage error
+	unknown := false // there are mailboxes of which nothing is known
 	for m, err := range o.mailboxes(s).All(ctx) {
-		if err != nil && (ctx.Err() != nil || !isDamage(err)) {
-			return err
-		}
 		if err != nil {
-			damage = cmp.Or(damage, fmt.Errorf("reading the list of mailboxes: %w", err))
+			err = fmt.Errorf("reading the list of mailboxes: %w", err)
+			if !isLocal(ctx, err) {
+				return err
+			}
+			damage, unknown = cmp.Or(damage, err), true
 			continue
 		}
 		c, err := count(ctx, tree, m.Ranges)
 		if err != nil {
 			err = fmt.Errorf("counting mailbox %q: %w", m.Name, err)
-			if ctx.Err() != nil || !isDamage(err) {
+			if !isLocal(ctx, err) {
 				return err
 			}
 			damage = cmp.Or(damage, err)
@@ -142,7 +144,7 @@ func (o *opened) eachMailbox(ctx context.Context, s listed, f func(mailboxInfo) 
 			return err
 		}
 	}
-	if rest.Files == 0 && rest.Unsaved == 0 { // folders alone are not worth a line
+	if unknown || rest.Files == 0 && rest.Unsaved == 0 { // folders alone are not worth a line
 		return damage
 	}
 	return cmp.Or(f(mailboxInfo{Name: otherName, Aliases: []string{}, Other: true, counted: countedOf(rest, nil)}), damage)

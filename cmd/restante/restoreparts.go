@@ -120,7 +120,7 @@ func (o *opened) wanted(ctx context.Context, s listed, parts []restore.Part) (sn
 	var sum snapshot.Counts
 	for _, p := range parts {
 		c, err := count(ctx, o.tree(s), p.Ranges)
-		if err != nil && (ctx.Err() != nil || !isDamage(err)) {
+		if err != nil && !isLocal(ctx, err) {
 			return sum, err
 		}
 		if !sum.Add(c) {
