@@ -47,12 +47,12 @@ func printRow(out io.Writer, name, format string, tools []tool, value func(tool)
 	fmt.Fprintln(out, line)
 }
 
-// seconds returns the median time of a row. A peer opens its repository with a
-// passphrase only; that row stands in for the one with a key file.
+// seconds returns the median time of a row. What a peer cannot do with a key
+// file counts as it does it with a passphrase.
 func (f *figures) seconds(row string) float64 {
 	values := f.times[row]
-	if row == unchangedKey && len(values) == 0 {
-		values = f.times[unchanged]
+	if len(values) == 0 {
+		values = f.times[withPassphrase[row]]
 	}
 	return median(values).Seconds()
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"slices"
 )
 
 // The rows that are timed.
@@ -11,10 +12,15 @@ const (
 	unchanged    = "nothing changed, passphrase"
 	unchangedKey = "nothing changed, key file"
 	fullRestore  = "full restore"
-	oneMailbox   = "one mailbox"
+	mailbox      = "one mailbox, passphrase"
+	mailboxKey   = "one mailbox, key file"
 )
 
-var rows = []string{firstBackup, unchanged, unchangedKey, fullRestore, oneMailbox}
+var rows = []string{firstBackup, unchanged, unchangedKey, fullRestore, mailbox, mailboxKey}
+
+// withPassphrase names, for each row with a key file, the one without. Peers
+// open a repository with a passphrase only.
+var withPassphrase = map[string]string{unchangedKey: unchanged, mailboxKey: mailbox}
 
 // A tool is a backup program to be measured.
 type tool struct {
@@ -64,22 +70,24 @@ func restante(program string) tool {
 		},
 		steps: func(j job) []step {
 			secret := filepath.Join(j.home, "password")
-			command := func(args ...string) []string {
-				return append([]string{program, "--password-file", secret, "-q"}, args...)
-			}
-			restore := func(args ...string) []string {
-				args = append(args, "--target", j.target)
+			pass := []string{program, "--password-file", secret, "-q"}
+			key := []string{program, "--key-file", j.key(), "-q"}
+			backup := func(with []string) []string { return slices.Concat(with, []string{"backup", j.store.dir}) }
+			restore := func(with []string, what string) []string {
+				args := slices.Concat(with, []string{"restore", what, "--target", j.target})
 				if os.Getuid() != 0 {
 					args = append(args, "--no-owner")
 				}
-				return command(append([]string{"restore"}, args...)...)
+				return args
 			}
+			box := filepath.Join(j.store.dir, j.store.box)
 			return []step{
-				{row: firstBackup, argv: command("backup", j.store.dir)},
-				{row: unchanged, argv: command("backup", j.store.dir)},
-				{row: unchangedKey, argv: []string{program, "--key-file", j.key(), "-q", "backup", j.store.dir}},
-				{row: fullRestore, argv: restore("--all"), restores: j.store.dir},
-				{row: oneMailbox, argv: restore(j.store.mailbox), restores: filepath.Join(j.store.dir, j.store.box)},
+				{row: firstBackup, argv: backup(pass)},
+				{row: unchanged, argv: backup(pass)},
+				{row: unchangedKey, argv: backup(key)},
+				{row: fullRestore, argv: restore(pass, "--all"), restores: j.store.dir},
+				{row: mailbox, argv: restore(pass, j.store.mailbox), restores: box},
+				{row: mailboxKey, argv: restore(key, j.store.mailbox), restores: box},
 			}
 		},
 	}
@@ -99,7 +107,7 @@ func restic() tool {
 				{row: firstBackup, argv: []string{"restic", "-q", "backup", j.store.dir}},
 				{row: unchanged, argv: []string{"restic", "-q", "backup", j.store.dir}},
 				{row: fullRestore, argv: []string{"restic", "-q", "restore", "latest", "--target", j.target}, restores: j.store.dir},
-				{row: oneMailbox, argv: []string{"restic", "-q", "restore", "latest", "--target", j.target, "--include", box}, restores: box},
+				{row: mailbox, argv: []string{"restic", "-q", "restore", "latest", "--target", j.target, "--include", box}, restores: box},
 			}
 		},
 	}
@@ -123,7 +131,7 @@ func borg() tool {
 				{row: unchanged, argv: create("second")},
 				{row: fullRestore, argv: []string{"borg", "extract", "::second"}, dir: j.target, restores: j.store.dir},
 				// borg stores absolute paths without their leading slash.
-				{row: oneMailbox, argv: []string{"borg", "extract", "::second", box[1:]}, dir: j.target, restores: box},
+				{row: mailbox, argv: []string{"borg", "extract", "::second", box[1:]}, dir: j.target, restores: box},
 			}
 		},
 	}
