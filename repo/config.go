@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -76,13 +77,32 @@ func compareNumbered(a, b string) int {
 }
 
 // Probe reports whether there is a repository in store that this program can
-// open, without a key. Its errors are ErrNoRepository and seal.TooNewError.
+// open, without a key. Its errors are ErrNoRepository, seal.TooNewError, and
+// a DamageError when its config is gone.
 func Probe(ctx context.Context, store storage.Store) error {
 	names, err := configNames(ctx, store)
+	if errors.Is(err, ErrNoRepository) {
+		return cmp.Or(configLost(ctx, store), err)
+	}
 	if err != nil {
 		return err
 	}
 	return checkVersion(ctx, store, names)
+}
+
+// configLost returns damage when there are keys, for then there was a config.
+func configLost(ctx context.Context, store storage.Store) error {
+	found := errors.New("found")
+	err := store.List(ctx, "keys/", func(name string, _ int64) error {
+		if _, err := blob.ParseID(strings.TrimPrefix(name, "keys/")); err != nil {
+			return nil // not one of ours
+		}
+		return found
+	})
+	if errors.Is(err, found) {
+		return &DamageError{Object: "config", Err: errors.New("it is missing, while there are keys")}
+	}
+	return nil
 }
 
 // checkVersion refuses a repository that is newer than this program. The

@@ -32,9 +32,12 @@ import (
 	"restante/storage"
 )
 
-// configFolder is the folder by which Open knows a repository: what it holds
-// is for others to judge.
-const configFolder = "config"
+// The folders by either of which Open knows a repository: what they hold is
+// for others to judge, and what is missing besides.
+const (
+	configFolder = "config"
+	keysFolder   = "keys"
+)
 
 // A Store keeps objects in a folder. It implements [storage.Store],
 // [storage.Spacer] and [storage.Sweeper]. Any number of Stores, in several processes, may be open on
@@ -62,9 +65,11 @@ func Open(dir string) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	info, err = s.dir.Root().Stat(configFolder)
-	if err == nil && info.IsDir() {
-		return s, nil
+	for _, mark := range []string{keysFolder, configFolder} {
+		info, err = s.dir.Root().Stat(mark)
+		if err == nil && info.IsDir() {
+			return s, nil
+		}
 	}
 	s.Close()
 	if err != nil && !isNotExist(err) {
