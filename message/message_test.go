@@ -427,3 +427,30 @@ func cutAll(t testing.TB, c *message.Cutter, r io.Reader, kind message.Kind) {
 		}
 	}
 }
+
+// TestOddLinesEndASpan has one line of a run end in another way than the
+// others, with a character in the place of what it lacks, so that it is as long
+// and its characters still decode.
+func TestOddLinesEndASpan(t *testing.T) {
+	const length, count = 76, 60
+	chars := base64.StdEncoding.EncodeToString([]byte(noise(57*count + 57)))
+	for _, odd := range []int{0, 1, 20, count - 1} {
+		for _, end := range []string{"\r\n", "\n"} {
+			for _, other := range []string{"\n", "\r\n", "\r", "", " \n", "==\n"} {
+				var body strings.Builder
+				for rest, i := chars, 0; i < count; i++ {
+					n, with := length, end
+					if i == odd {
+						n, with = length+len(end)-len(other), other
+					}
+					body.WriteString(rest[:n] + with)
+					rest = rest[n:]
+				}
+				input := mail(body.String(), end)
+				if all := split(t, strings.NewReader(input), message.Mail); join(all) != input {
+					t.Errorf("with %q for %q at the end of line %d of %d the spans are not the input", other, end, odd, count)
+				}
+			}
+		}
+	}
+}

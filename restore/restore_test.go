@@ -618,3 +618,24 @@ func TestDamagedListsCostTheirFilesOnly(t *testing.T) {
 		comparePart(t, o.Target, mails)
 	}
 }
+
+// Two recipes give a piece different sizes. One is wrong, and costs its file only.
+func TestTwoSizesOfOnePiece(t *testing.T) {
+	s := newStore(t, 20_000)
+	data := randomBytes(rand.New(rand.NewPCG(6, 6)), 3000)
+	good := s.content().plain(data).mail("good")
+	lines := s.content().lines(data, 76, snapshot.LF, snapshot.TailEnded).mail("lines")
+	for _, size := range []uint32{1, 2999, 3001, 1 << 20} {
+		c := s.content().plain(data)
+		c.items[0].Piece.Size = size
+		bad := c.mail("bad")
+		bad.entry.Size = uint64(size)
+		s.forget()
+		o := everything(t.TempDir())
+		res, err := restore.Run(context.Background(), s, s.tree(good, lines, bad), testKey, o)
+		if err != nil || len(res.Failed) != 1 || res.Failed[0].Path != "bad" || !errors.Is(res.Failed[0].Err, restore.ErrDamaged) {
+			t.Errorf("size %d: %+v, %v", size, res, err)
+		}
+		compare(t, o.Target, good, lines)
+	}
+}
