@@ -12,6 +12,8 @@
 package blob
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/hex"
 	"fmt"
 )
@@ -42,6 +44,9 @@ func (id ID) String() string { return hex.EncodeToString(id[:]) }
 
 // Short returns the first eight digits, enough to tell objects apart in a message to a person.
 func (id ID) Short() string { return hex.EncodeToString(id[:4]) }
+
+// Compare orders IDs by their bytes, as slices.SortFunc wants it.
+func (id ID) Compare(other ID) int { return bytes.Compare(id[:], other[:]) }
 
 // IsZero reports whether the ID is the zero value, which names nothing.
 func (id ID) IsZero() bool { return id == ID{} }
@@ -82,6 +87,14 @@ type Clump struct {
 	Pack   ID
 	Offset uint32
 	Length uint32
+}
+
+// Compare orders clumps by pack, and in a pack as they lie there.
+func (c Clump) Compare(other Clump) int {
+	if order := c.Pack.Compare(other.Pack); order != 0 {
+		return order
+	}
+	return cmp.Or(cmp.Compare(c.Offset, other.Offset), cmp.Compare(c.Length, other.Length))
 }
 
 // A Place says where a piece lies: in a clump, Size bytes from Inner in the

@@ -2,6 +2,7 @@ package blob_test
 
 import (
 	"bytes"
+	"cmp"
 	"strings"
 	"testing"
 
@@ -76,5 +77,20 @@ func TestDeriveSeparates(t *testing.T) {
 	a, b := k.Derive("a"), k.Derive("b")
 	if a == b || a == k || a != k.Derive("a") {
 		t.Error("derived keys are not separate and repeatable")
+	}
+}
+
+func TestOrder(t *testing.T) {
+	low, high := blob.ID{0, 9}, blob.ID{1}
+	clumps := []blob.Clump{{low, 1, 1}, {low, 1, 2}, {low, 2, 1}, {high, 0, 0}}
+	for i, a := range clumps {
+		for j, b := range clumps {
+			if got, want := a.Compare(b), cmp.Compare(i, j); got != want {
+				t.Errorf("%v beside %v: %d, want %d", a, b, got, want)
+			}
+		}
+	}
+	if low.Compare(high) != -1 || high.Compare(low) != 1 || low.Compare(low) != 0 {
+		t.Error("IDs are not ordered by their bytes")
 	}
 }

@@ -234,7 +234,7 @@ func (v *view) lookup(id blob.ID) (blob.Place, bool, error) {
 }
 
 func (v *view) lookupRecent(id blob.ID) (blob.Place, bool) {
-	i, ok := slices.BinarySearchFunc(v.recent, id, func(r record, id blob.ID) int { return compareIDs(r.id, id) })
+	i, ok := slices.BinarySearchFunc(v.recent, id, func(r record, id blob.ID) int { return r.id.Compare(id) })
 	for ; ok && i < len(v.recent) && v.recent[i].id == id; i++ {
 		if v.alive[v.recent[i].pack] {
 			return v.place(v.recent[i].spot), true

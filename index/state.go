@@ -1,7 +1,6 @@
 package index
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
 	"errors"
@@ -36,7 +35,7 @@ type record struct {
 }
 
 func compareRecords(a, b record) int {
-	if c := bytes.Compare(a.id[:], b.id[:]); c != 0 {
+	if c := a.id.Compare(b.id); c != 0 {
 		return c
 	}
 	return compareSpots(a.spot, b.spot)
@@ -116,7 +115,7 @@ func (s *state) encode() []byte {
 		b = le.AppendUint32(b, p.Size)
 		b = le.AppendUint32(b, p.pieces)
 	}
-	for _, name := range slices.SortedFunc(maps.Keys(s.objects), compareIDs) {
+	for _, name := range slices.SortedFunc(maps.Keys(s.objects), blob.ID.Compare) {
 		numbers := s.objects[name]
 		b = append(b, name[:]...)
 		b = le.AppendUint32(b, uint32(len(numbers)))
@@ -133,8 +132,6 @@ func (s *state) encode() []byte {
 	sum := blob.NameOf(b)
 	return append(b, sum[:]...)
 }
-
-func compareIDs(a, b blob.ID) int { return bytes.Compare(a[:], b[:]) }
 
 // decodeState reads what encode wrote, and nothing else.
 func decodeState(data []byte) (*state, error) {
@@ -227,7 +224,7 @@ func (d *decoder) objects(n, packs uint32) map[blob.ID][]uint32 {
 	var last blob.ID
 	for i := range n {
 		name, count := d.id(), d.uint32()
-		if i > 0 && compareIDs(last, name) >= 0 || !d.fits(count, 4) {
+		if i > 0 && last.Compare(name) >= 0 || !d.fits(count, 4) {
 			d.bad = true
 			return nil
 		}

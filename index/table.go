@@ -255,7 +255,7 @@ func merge(old *generation, records []record, put func(blob.ID, []spot) error) (
 		spots []spot
 	)
 	putBefore := func(end *blob.ID) error {
-		for len(records) > 0 && (end == nil || compareIDs(records[0].id, *end) < 0) {
+		for len(records) > 0 && (end == nil || records[0].id.Compare(*end) < 0) {
 			id := records[0].id
 			spots = spots[:0]
 			for len(records) > 0 && records[0].id == id {

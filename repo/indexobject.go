@@ -243,6 +243,6 @@ func decodeEntries(entries []index.Entry, plain []byte, packs []index.Pack) ([]i
 // compareEntries orders entries by ID, then by place: one piece may lie in
 // several packs.
 func compareEntries(a, b index.Entry) int {
-	return cmp.Or(bytes.Compare(a.ID[:], b.ID[:]), bytes.Compare(a.Place.Pack[:], b.Place.Pack[:]),
+	return cmp.Or(a.ID.Compare(b.ID), a.Place.Pack.Compare(b.Place.Pack),
 		cmp.Compare(a.Place.Offset, b.Place.Offset), cmp.Compare(a.Place.Inner, b.Place.Inner))
 }

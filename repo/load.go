@@ -1,7 +1,6 @@
 package repo
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -127,7 +126,7 @@ func (r *Repository) clump(ctx context.Context, buf []byte, c blob.Clump) ([]byt
 // that has several places has one in a pack that the storage still has, if
 // there is such.
 func (r *Repository) Places(ctx context.Context, ids []blob.ID) ([]blob.Place, error) {
-	if !slices.IsSortedFunc(ids, func(a, b blob.ID) int { return bytes.Compare(a[:], b[:]) }) {
+	if !slices.IsSortedFunc(ids, blob.ID.Compare) {
 		return nil, errors.New("looking up pieces: the IDs are not sorted")
 	}
 	if err := r.syncIndex(ctx); err != nil {

@@ -1,7 +1,6 @@
 package restore
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
@@ -28,7 +27,7 @@ type found struct {
 // sorted by place, each piece once.
 func lookUp(ctx context.Context, src Source, list []want) ([]found, error) {
 	slices.SortFunc(list, func(a, b want) int {
-		return cmp.Or(bytes.Compare(a.id[:], b.id[:]), cmp.Compare(a.size, b.size))
+		return cmp.Or(a.id.Compare(b.id), cmp.Compare(a.size, b.size))
 	})
 	var ids []blob.ID
 	for i := range list {
@@ -77,9 +76,8 @@ func join(list []want, places []blob.Place) []found {
 }
 
 func comparePlaces(a, b found) int {
-	if c := bytes.Compare(a.place.Pack[:], b.place.Pack[:]); c != 0 {
-		return c
+	if order := a.place.Clump.Compare(b.place.Clump); order != 0 {
+		return order
 	}
-	return cmp.Or(cmp.Compare(a.place.Offset, b.place.Offset), cmp.Compare(a.place.Length, b.place.Length),
-		cmp.Compare(a.place.Inner, b.place.Inner), bytes.Compare(a.id[:], b.id[:]))
+	return cmp.Or(cmp.Compare(a.place.Inner, b.place.Inner), a.id.Compare(b.id))
 }

@@ -1,7 +1,6 @@
 package verify
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"fmt"
@@ -114,7 +113,7 @@ func (c *checker) indexes(ctx context.Context) error {
 	for id := range c.index {
 		ids = append(ids, id)
 	}
-	slices.SortFunc(ids, compareIDs)
+	slices.SortFunc(ids, blob.ID.Compare)
 	whole := ids[:0]
 	for _, id := range ids {
 		c.read(1, uint64(c.index[id]))
@@ -201,8 +200,6 @@ func (s *seeds) add(t *tally, id blob.ID, at blob.Place) {
 func (c *checker) note(format string, args ...any) {
 	c.report.Notes = append(c.report.Notes, fmt.Sprintf(format, args...))
 }
-
-func compareIDs(a, b blob.ID) int { return bytes.Compare(a[:], b[:]) }
 
 func count(n uint64, one, many string) string {
 	if n == 1 {

@@ -58,7 +58,7 @@ func (c *checker) packIDs() []blob.ID {
 	for id := range c.packs {
 		ids = append(ids, id)
 	}
-	slices.SortFunc(ids, compareIDs)
+	slices.SortFunc(ids, blob.ID.Compare)
 	return ids
 }
 

@@ -1,8 +1,6 @@
 package verify
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -57,7 +55,7 @@ func (c *checker) need(ctx context.Context, f file, p snapshot.Piece) error {
 // lookUp looks the window's pieces up, and empties it.
 func (c *checker) lookUp(ctx context.Context) error {
 	w := &c.window
-	slices.SortFunc(w.needs, func(a, b need) int { return compareIDs(a.id, b.id) })
+	slices.SortFunc(w.needs, func(a, b need) int { return a.id.Compare(b.id) })
 	ids := make([]blob.ID, 0, len(w.needs))
 	for i := range w.needs {
 		if i == 0 || w.needs[i].id != w.needs[i-1].id {
@@ -109,9 +107,7 @@ func (c *checker) judge(n need, at blob.Place) (f *finding, isDoubt bool) {
 
 // prove reads pieces in damaged packs, each clump once.
 func (c *checker) prove(ctx context.Context, doubts []doubt) error {
-	slices.SortFunc(doubts, func(a, b doubt) int {
-		return cmp.Or(bytes.Compare(a.place.Pack[:], b.place.Pack[:]), cmp.Compare(a.place.Offset, b.place.Offset), cmp.Compare(a.place.Length, b.place.Length))
-	})
+	slices.SortFunc(doubts, func(a, b doubt) int { return a.place.Clump.Compare(b.place.Clump) })
 	var clump blob.Clump
 	var raw []byte
 	var failed error
