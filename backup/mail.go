@@ -121,9 +121,9 @@ func (m *mailCutter) piece(class blob.Class, data []byte) error {
 	return m.recipe.Append(m.r.run.keep, snapshot.Item{Kind: snapshot.PieceItem, Piece: snapshot.Piece{ID: id, Size: uint32(len(data))}})
 }
 
-// base64 saves what a base64 span encodes. The cutter has proved block by
-// block that encoding it again gives the lines; their hash goes into the
-// recipe, so that restore proves it once more.
+// base64 saves what a base64 span encodes. The cutter has made the lines of it
+// again, as a restore does, and compared them; their hash goes into the recipe,
+// so that a restore knows whether it made the same.
 func (m *mailCutter) base64(ctx context.Context, b message.Block) error {
 	item := &snapshot.Base64{LineLength: uint16(b.LineLength), LineEnd: snapshot.LineEnd(b.LineEnd), Tail: snapshot.TailEnded}
 	if b.Last {

@@ -146,7 +146,10 @@ func TestFormatsShareMail(t *testing.T) {
 	f.write("bob/mdbox/storage/m.1", "2 M1e C6b022e39\n"+frame(other)+frame(msg))
 	f.write("carol/sdbox/mailboxes/INBOX/dbox-Mails/u.1", "2 M1e C6b022e39\n"+frame(msg))
 	f.write("kerio/INBOX/#msgs/00000001.eml", msg)
-	f.write("archive.mbox", "From a@example.org Mon Jan  5 10:11:12 2026\n"+other+"\nFrom a@example.org Mon Jan  5 10:11:12 2026\n"+msg)
+	const from = "From a@example.org Mon Jan  5 10:11:12 2026\n"
+	f.write("first.mbox", from+msg+"\n"+from+other+"\n")
+	f.write("last.mbox", from+other+"\n"+from+msg+"\n")
+	f.write("end.mbox", from+other+"\n"+from+msg)
 	r := f.clean()
 	want, _ := ids(f.entries(r)["alice/Maildir/cur/1700000000.M1.mx:2,S"])
 	if len(want) != 2 {

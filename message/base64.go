@@ -2,6 +2,7 @@ package message
 
 import (
 	"bytes"
+
 	"github.com/segmentio/asm/base64"
 )
 
@@ -12,8 +13,10 @@ type run struct {
 	left   int     // lines until the span is as long as one may be
 
 	chars   []byte // of some lines, joined
-	again   []byte // the same, encoded again
 	decoded []byte // of the block at hand, and of what was looked at after it
+
+	enc  LineEncoder
+	made []byte // the lines that enc makes of what was decoded
 }
 
 const (
@@ -22,14 +25,14 @@ const (
 	maxGroup     = group * maxLine   // characters of a group
 	maxDecoded   = BlockSize / 4 * 3 // bytes of a block
 	slack        = 64                // bytes after the results that a vector may touch
-	minBase64Any = 3 << 10           // the shortest span, decoded, where nothing says it is base64
+	minBase64Any = 3 << 10           // the shortest span, decoded, but for the first of a part that says it is base64
 )
 
 // begin prepares the buffers and takes the form of the lines from the first one in v.
 func (r *run) begin(v []byte) {
 	if r.chars == nil {
 		r.chars = make([]byte, maxGroup+slack)
-		r.again = make([]byte, maxGroup+slack)
+		r.made = make([]byte, maxGroup+group*int(CRLF)+slack)
 		r.decoded = make([]byte, maxDecoded+maxGroup/4*3+slack)
 	}
 	line, _ := cutLine(v)
@@ -53,9 +56,10 @@ func (c *Cutter) probe() (bool, error) {
 	r := &c.run
 	r.begin(v)
 	least := minBase64Any
-	if c.lines.encoded {
+	if c.lines.encoded && c.lines.fresh {
 		least = MinBase64
 	}
+	c.lines.fresh = false
 	limit := (least/3*4/r.length/group + 1) * group
 	v, final, err := c.view(c.scan, (limit+1)*r.per())
 	if err != nil {
@@ -83,10 +87,9 @@ func (c *Cutter) base64() (Block, error) {
 		return Block{}, err
 	}
 	raw, decoded, last := r.extent(v, final, limit, 0)
-	if r.left -= limit; r.left == 0 {
-		last = true
-	}
-	if !last {
+	r.left -= limit
+	full := r.left == 0
+	if last = last || full; !last {
 		more, _, _ := r.extent(v[raw:], final, group, decoded)
 		last = more == 0
 	}
@@ -96,7 +99,7 @@ func (c *Cutter) base64() (Block, error) {
 	b.LineLength, b.LineEnd, b.Open = r.length, r.end, open
 	if last {
 		c.state = atText
-		c.lines.gap, c.lines.folded = false, false
+		c.lines.gap, c.lines.folded, c.lines.fresh = false, false, full
 	}
 	return b, nil
 }
@@ -132,20 +135,16 @@ func (r *run) full(v []byte, n, at int) (decoded int, ok bool) {
 	if len(v) < n*per {
 		return 0, false
 	}
-	v = v[:n*per]
+	raw := v[:n*per]
 	chars := r.chars[:n*length]
-	for to := 0; to < len(chars); to += length {
-		line := v[:per]
-		if line[per-1] != '\n' || r.end == CRLF && line[length] != '\r' {
-			return 0, false
-		}
-		copy(chars[to:to+length], line)
-		v = v[per:]
+	for to, rest := 0, raw; to < len(chars); to += length {
+		copy(chars[to:to+length], rest)
+		rest = rest[per:]
 	}
 	if chars[len(chars)-1] == '=' {
 		return 0, false
 	}
-	return r.decode(chars, at)
+	return r.decode(chars, raw, at)
 }
 
 // tail decodes the last lines of the run, fewer than a group or a group with
@@ -159,7 +158,7 @@ func (r *run) tail(v []byte, final bool, at int) (raw, decoded int) {
 		if whole {
 			length -= int(r.end)
 		}
-		if length <= 0 || length > r.length || !whole && !final || whole && r.end == CRLF && line[length] != '\r' {
+		if length <= 0 || length > r.length || !whole && !final {
 			break
 		}
 		copy(r.chars[chars:], line[:length])
@@ -173,7 +172,7 @@ func (r *run) tail(v []byte, final bool, at int) (raw, decoded int) {
 	}
 	for ; n > 0; n-- {
 		if end := ends[n-1]; end.chars%4 == 0 {
-			if k, ok := r.decode(r.chars[:end.chars], at); ok {
+			if k, ok := r.decode(r.chars[:end.chars], v[:end.raw], at); ok {
 				return end.raw, k
 			}
 		}
@@ -181,15 +180,21 @@ func (r *run) tail(v []byte, final bool, at int) (raw, decoded int) {
 	return 0, 0
 }
 
-// decode decodes chars into r.decoded from offset at on, and reports whether
-// encoding the result gives chars again.
-func (r *run) decode(chars []byte, at int) (decoded int, ok bool) {
+// decode decodes chars, those of the lines raw, into r.decoded from offset at
+// on, and reports whether a LineEncoder makes exactly these lines of the result.
+func (r *run) decode(chars, raw []byte, at int) (decoded int, ok bool) {
 	room := r.decoded[at:]
 	n, err := base64.StdEncoding.Decode(room, chars)
 	if err != nil || base64.StdEncoding.EncodedLen(n) != len(chars) {
 		return 0, false
 	}
-	again := r.again[:len(chars)]
-	base64.StdEncoding.Encode(again, room[:n])
-	return n, bytes.Equal(again, chars)
+	r.enc.Reset(r.length, r.end)
+	made := 0
+	for from := 0; from < n; from += EncodeStep {
+		made += r.enc.Encode(r.made[made:], room[from:min(from+EncodeStep, n)])
+	}
+	if raw[len(raw)-1] == '\n' {
+		made += r.enc.End(r.made[made:])
+	}
+	return n, bytes.Equal(r.made[:made], raw)
 }

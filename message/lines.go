@@ -11,7 +11,7 @@ const EncodeStep = 48 << 10
 // keeps a buffer of 64 KiB, and serves one goroutine.
 type LineEncoder struct {
 	length, column int
-	end            string
+	end            LineEnd
 	chars          []byte
 }
 
@@ -20,7 +20,7 @@ func (e *LineEncoder) Reset(length int, end LineEnd) {
 	if e.chars == nil {
 		e.chars = make([]byte, base64.StdEncoding.EncodedLen(EncodeStep)+slack)
 	}
-	e.length, e.column, e.end = length, 0, "\r\n"[CRLF-end:]
+	e.length, e.column, e.end = length, 0, end
 }
 
 // Encode puts the lines of the next decoded bytes at the beginning of dst and
@@ -30,15 +30,17 @@ func (e *LineEncoder) Reset(length int, end LineEnd) {
 func (e *LineEncoder) Encode(dst, decoded []byte) int {
 	chars := e.chars[:base64.StdEncoding.EncodedLen(len(decoded))]
 	base64.StdEncoding.Encode(chars, decoded)
-	n := 0
-	for len(chars) > 0 {
-		if e.column == e.length {
-			n += e.End(dst[n:])
+	n := copy(dst, chars[:min(e.length-e.column, len(chars))])
+	e.column += n
+	for chars = chars[n:]; len(chars) > 0; chars = chars[e.column:] {
+		if e.end == CRLF {
+			dst[n] = '\r'
+			n++
 		}
-		k := copy(dst[n:], chars[:min(e.length-e.column, len(chars))])
-		chars = chars[k:]
-		e.column += k
-		n += k
+		dst[n] = '\n'
+		n++
+		e.column = copy(dst[n:], chars[:min(e.length, len(chars))])
+		n += e.column
 	}
 	return n
 }
@@ -46,5 +48,5 @@ func (e *LineEncoder) Encode(dst, decoded []byte) int {
 // End puts the end of a line at the beginning of dst and returns how long it is.
 func (e *LineEncoder) End(dst []byte) int {
 	e.column = 0
-	return copy(dst, e.end)
+	return copy(dst, "\r\n"[CRLF-e.end:])
 }

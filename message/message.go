@@ -11,12 +11,15 @@
 //	        ends it, or to the end of the message if there is none. Its first
 //	        line is a header field, or a "From " line where an mbox separates
 //	        its messages. At most MaxHead bytes; a longer one is text.
-//	Base64  lines of base64, all equally long but the last, that encode their
-//	        decoded bytes exactly: each block has been encoded again and compared.
+//	Base64  lines of base64, all equally long but the last, that a LineEncoder
+//	        makes of their decoded bytes: it has made them once more, and every
+//	        byte was compared.
 //	Frame   what an sdbox or mdbox file has around a message: the lines of the
 //	        file's header, the messages' headers, and their metadata.
 //	Text    everything else: bodies, the headers and boundaries of parts,
-//	        messages within messages, base64 that could not be made again.
+//	        messages within messages, base64 that could not be made again. The
+//	        empty line after a message of an mbox is a text by itself, so that
+//	        the one before it is the same as in other kinds of files.
 //
 // Headers of parts stay text, as do those of forwarded messages: they come
 // with the body in every copy of it.
@@ -34,9 +37,11 @@
 // there. The last line may be shorter, and at the end of a message it may lack
 // its line end.
 //
-// A run that decodes to less than MinBase64 bytes is text. One that decodes to
-// more than MaxBase64 is several spans, cut at the same byte of the decoded
-// content for all line lengths in use (60, 64, 72 and 76: they all divide it).
+// A run that decodes to less than MinBase64 bytes is text, and so is one of
+// less than 3 KiB that is not the first of its part: a defect in every few lines
+// makes no swarm of small spans. One that decodes to more than MaxBase64 is
+// several spans, cut at the same byte of the decoded content for all line
+// lengths in use (60, 64, 72 and 76: they all divide it).
 //
 // # Cuts
 //
@@ -106,7 +111,7 @@ type Block struct {
 }
 
 // A Cutter cuts files, one after the other. Its zero value waits for Reset. It
-// keeps its buffers, of less than 2 MiB, and serves one goroutine.
+// keeps its buffers, of 2.2 MB at most, and serves one goroutine.
 type Cutter struct {
 	r    io.Reader
 	err  error // what the reader ended with

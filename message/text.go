@@ -10,6 +10,7 @@ type lines struct {
 	gap     bool // the line before was empty, or the file begins
 	inside  bool // scan is inside of a line that is longer than anyone asks
 	encoded bool // this is the body of a part that said it is base64
+	fresh   bool // and nothing in it has been looked at as base64 yet
 	says    bool // the header at hand said that its part is base64
 	folded  bool // the value of the header's Content-Transfer-Encoding has not come yet
 }
@@ -29,6 +30,8 @@ const (
 	minEncoded = 16 // where the header says so
 	minAny     = 60 // anywhere
 	maxAny     = 76
+
+	maxPadding = 2 // characters at the end of a line that may be "="
 )
 
 // head returns the head of the message at start. What cannot have one is text.
@@ -124,11 +127,30 @@ func (c *Cutter) text() (Block, error) {
 
 // turn ends the text before scan, where something else begins.
 func (c *Cutter) turn(next state) Block {
+	if next == atMessage {
+		if n := c.scan - c.start - c.blank(); n > 0 {
+			return c.take(Text, n, true)
+		}
+	}
 	c.state = next
 	if c.scan == c.start {
 		return Block{}
 	}
 	return c.take(Text, c.scan-c.start, true)
+}
+
+// blank returns the length of the empty line that ends before scan, where a
+// message of an mbox ends. That line is the mbox's and not the message's: it is
+// a span of its own, so that the text before is the same as in other kinds of files.
+func (c *Cutter) blank() int {
+	n := c.scan - c.start
+	switch {
+	case c.kind != Mbox || !c.lines.gap || n == 0:
+		return 0
+	case n > 1 && c.buf[c.scan-2] == '\r':
+		return len("\r\n")
+	}
+	return len("\n")
 }
 
 // endText returns the last text of a message and, once that is delivered, ends it.
@@ -137,7 +159,11 @@ func (c *Cutter) endText(err error) (Block, error) {
 	case err != nil:
 		return Block{}, err
 	case c.scan > c.start:
-		return c.take(Text, c.scan-c.start, true), nil
+		n := c.scan - c.start
+		if blank := c.blank(); blank < n {
+			n -= blank
+		}
+		return c.take(Text, n, true), nil
 	case c.region == 0:
 		c.state, c.region = atFrame, unbounded
 		return Block{}, nil
@@ -194,7 +220,9 @@ func (c *Cutter) skip(v []byte, room int) (n int, why stop) {
 func (l *lines) pass(line []byte) {
 	line = trimEnd(line)
 	if len(line) == 0 {
-		l.encoded = l.encoded || l.says
+		if l.says {
+			l.encoded, l.fresh = true, true
+		}
 		l.gap, l.says, l.folded = true, false, false
 		return
 	}
@@ -238,8 +266,13 @@ func (l *lines) mayBeBase64(line []byte) bool {
 	} else if len(line) < minAny || len(line) > maxAny || len(line)%4 != 0 {
 		return false
 	}
-	for _, b := range line[:min(len(line)-2, maxAny)] {
+	for _, b := range line[:min(len(line)-maxPadding, maxAny)] {
 		if !alphabet[b] {
+			return false
+		}
+	}
+	for _, b := range line[len(line)-maxPadding:] {
+		if !alphabet[b] && b != '=' {
 			return false
 		}
 	}
