@@ -16,8 +16,8 @@ import (
 )
 
 // BenchmarkLevels compares zstd's levels on clumps of each class. Its lines are
-// the table in DESIGN.md. The mail is that of the Maildirs below
-// RESTANTE_BENCH_STORE, or generated:
+// the table in DESIGN.md. The mail is the files below RESTANTE_BENCH_STORE that
+// look like a message, or generated:
 //
 //	RESTANTE_BENCH_STORE=/var/vmail go test ./repo -run '^$' -bench Levels
 func BenchmarkLevels(b *testing.B) {
@@ -92,11 +92,13 @@ func eachMail(b *testing.B, fn func([]byte)) {
 		return
 	}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if parent := filepath.Base(filepath.Dir(path)); err != nil || !d.Type().IsRegular() || parent != "cur" && parent != "new" {
+		if err != nil || !d.Type().IsRegular() {
 			return err
 		}
 		data, err := os.ReadFile(path)
-		fn(data)
+		if message.LooksLikeMail(data) {
+			fn(data)
+		}
 		return err
 	})
 	if err != nil {
