@@ -48,23 +48,39 @@ func (c Compression) keeps(class blob.Class) bool { return c == Fastest && class
 // A compressor turns raw clumps into what is sealed, and proves that what is
 // sealed turns into the raw bytes again. It serves one goroutine.
 type compressor struct {
-	enc    *zstd.Encoder
+	texts  *zstd.Encoder // of clumps of texts
+	others *zstd.Encoder
 	dec    *zstd.Decoder
 	packed []byte
 	check  []byte
 }
 
 func newCompressor(choice Compression) (*compressor, error) {
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(choice.level()), zstd.WithEncoderConcurrency(1),
-		zstd.WithWindowSize(1<<20), zstd.WithEncoderCRC(false))
+	texts, err := newEncoder(choice.level(), blob.Text)
 	if err != nil {
-		return nil, fmt.Errorf("setting up compression: %w", err)
+		return nil, err
+	}
+	others, err := newEncoder(choice.level(), blob.Bin)
+	if err != nil {
+		return nil, err
 	}
 	dec, err := newDecompressor()
 	if err != nil {
 		return nil, err
 	}
-	return &compressor{enc: enc, dec: dec}, nil
+	return &compressor{texts: texts, others: others, dec: dec}, nil
+}
+
+// newEncoder returns an encoder for clumps of a class. Texts are shortened also
+// where nothing repeats, such as base64 that could not be decoded: attachments
+// would hardly gain by it and take a fifth longer at the fastest level.
+func newEncoder(level zstd.EncoderLevel, class blob.Class) (*zstd.Encoder, error) {
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20),
+		zstd.WithEncoderCRC(false), zstd.WithAllLitEntropyCompression(class == blob.Text || level > zstd.SpeedFastest))
+	if err != nil {
+		return nil, fmt.Errorf("setting up compression: %w", err)
+	}
+	return enc, nil
 }
 
 // newDecompressor returns a decoder for clumps; it serves several goroutines.
@@ -76,12 +92,16 @@ func newDecompressor() (*zstd.Decoder, error) {
 	return dec, nil
 }
 
-// pack returns the codec byte and the shorter form of raw. The result is valid
-// until the next call. Every compressed form is decompressed and compared
-// here, before its source is dropped: a fault of memory or of the compressor
-// must not become a backup that cannot be read.
-func (c *compressor) pack(raw []byte) ([]byte, error) {
-	c.packed = c.enc.EncodeAll(raw, append(c.packed[:0], codecZstd))
+// pack returns the codec byte and the shorter form of raw, a clump of the given
+// class. The result is valid until the next call. Every compressed form is
+// decompressed and compared here, before its source is dropped: a fault of
+// memory or of the compressor must not become a backup that cannot be read.
+func (c *compressor) pack(class blob.Class, raw []byte) ([]byte, error) {
+	enc := c.others
+	if class == blob.Text {
+		enc = c.texts
+	}
+	c.packed = enc.EncodeAll(raw, append(c.packed[:0], codecZstd))
 	if len(c.packed) > len(raw) {
 		return c.keep(raw), nil
 	}
@@ -104,7 +124,22 @@ const (
 	// and archives are far below it, documents far above.
 	denseBelow = 0.1
 	denseProbe = 4 << 10
+	asciiProbe = 64
 )
+
+// mayBeDense reports whether a piece is worth the estimate: attachments are, and
+// texts that are not written in ASCII, such as messages that the mail server
+// keeps compressed.
+func mayBeDense(class blob.Class, data []byte) bool {
+	if class != blob.Text || len(data) < denseProbe {
+		return class == blob.Bin
+	}
+	other := 0
+	for _, b := range data[len(data)/2:][:asciiProbe] {
+		other += int(b >> 7)
+	}
+	return other > asciiProbe/4
+}
 
 // isDense reports whether data seems to be compressed already: its beginning,
 // its middle and its end all do. Such bytes are kept apart from those that

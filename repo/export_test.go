@@ -3,6 +3,7 @@ package repo
 import (
 	"time"
 
+	"restante/blob"
 	"restante/index"
 )
 
@@ -41,13 +42,16 @@ type IndexHead = indexHead
 // DecodeHead decodes an index object's head.
 func DecodeHead(plain []byte) (*IndexHead, error) { return decodeHead(plain) }
 
+// NewEncoder returns an encoder as clumps are compressed with.
+var NewEncoder = newEncoder
+
 // RoundTripClump packs a clump as a Writer does and unpacks it as a reader does.
 func RoundTripClump(level Compression, raw []byte) (packed, unpacked []byte, err error) {
 	c, err := newCompressor(level)
 	if err != nil {
 		return nil, nil, err
 	}
-	if packed, err = c.pack(raw); err != nil {
+	if packed, err = c.pack(blob.Text, raw); err != nil {
 		return nil, nil, err
 	}
 	dec, err := newDecompressor()

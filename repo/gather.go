@@ -18,7 +18,7 @@ const (
 type gatherer struct {
 	comp  *compressor
 	open  [blob.Page + 1]openClump // by class
-	dense openClump                // pieces of class Bin that are compressed already
+	dense openClump                // pieces that are compressed already
 	size  int                      // of clumps of heads and of texts
 
 	// out takes a packed clump, valid until it returns, and what it is made of.
@@ -47,7 +47,7 @@ func newGatherer(choice Compression, size int, out func(context.Context, blob.Cl
 // add takes a piece in.
 func (g *gatherer) add(ctx context.Context, class blob.Class, id blob.ID, data []byte) error {
 	c := &g.open[class]
-	if class == blob.Bin && isDense(data) {
+	if mayBeDense(class, data) && isDense(data) {
 		c = &g.dense
 	}
 	if len(c.raw) > 0 && len(c.raw)+len(data) > c.limit {
@@ -93,7 +93,7 @@ func (g *gatherer) pack(ctx context.Context, c *openClump, raw []byte, pieces []
 	if c.keep {
 		return g.out(ctx, c.class, g.comp.keep(raw), len(raw), pieces)
 	}
-	packed, err := g.comp.pack(raw)
+	packed, err := g.comp.pack(c.class, raw)
 	if err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"restante/blob"
 	"restante/internal/mailgen"
 	"restante/message"
+	"restante/repo"
 )
 
 // BenchmarkLevels compares zstd's levels on clumps of each class. Its lines are
@@ -25,7 +26,7 @@ func BenchmarkLevels(b *testing.B) {
 	for _, class := range []blob.Class{blob.Head, blob.Text, blob.Bin} {
 		for _, level := range []zstd.EncoderLevel{zstd.SpeedFastest, zstd.SpeedDefault, zstd.SpeedBetterCompression, zstd.SpeedBestCompression} {
 			b.Run(fmt.Sprintf("%v/%v", class, level), func(b *testing.B) {
-				enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(level), zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(1<<20), zstd.WithEncoderCRC(false))
+				enc, err := repo.NewEncoder(level, class)
 				if err != nil {
 					b.Fatal(err)
 				}

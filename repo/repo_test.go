@@ -3,6 +3,7 @@ package repo_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"log"
@@ -163,6 +164,12 @@ func TestWhatIsCommittedIsRead(t *testing.T) {
 // Bytes that do not compress cost no more than their length, and no time in
 // vain; they lie apart from those that do.
 func TestDensePieces(t *testing.T) {
+	for _, class := range []blob.Class{blob.Bin, blob.Text} {
+		t.Run(class.String(), func(t *testing.T) { testDensePieces(t, class) })
+	}
+}
+
+func testDensePieces(t *testing.T, class blob.Class) {
 	f := newFixture(t)
 	r := f.open(t)
 	s := begin(t, r)
@@ -178,7 +185,7 @@ func TestDensePieces(t *testing.T) {
 		}
 		pieces = append(pieces, append(p, byte(i)))
 	}
-	ids := save(t, s, blob.Bin, pieces...)
+	ids := save(t, s, class, pieces...)
 	if err := s.Commit(t.Context(), payload("dense")); err != nil {
 		t.Fatal(err)
 	}
@@ -189,6 +196,22 @@ func TestDensePieces(t *testing.T) {
 	}
 	if stored := int(s.Stored()); stored > dense+dense/8 {
 		t.Errorf("%d bytes that do not compress, and as many that do, are stored in %d", dense, stored)
+	}
+}
+
+// Base64 that could not be decoded has nothing that repeats, and still takes
+// no more than what it encodes.
+func TestTextsWithoutRepetitions(t *testing.T) {
+	f := newFixture(t)
+	s := begin(t, f.open(t))
+	data := make([]byte, 300_000)
+	rand.NewChaCha8([32]byte{8}).Read(data)
+	save(t, s, blob.Text, []byte(base64.StdEncoding.EncodeToString(data)))
+	if err := s.Commit(t.Context(), payload("base64")); err != nil {
+		t.Fatal(err)
+	}
+	if stored := int(s.Stored()); stored > len(data)*21/20 {
+		t.Errorf("the base64 of %d bytes is stored in %d", len(data), stored)
 	}
 }
 
