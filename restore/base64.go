@@ -29,9 +29,8 @@ type lineMaker struct {
 }
 
 // lines makes the item's lines in the room from at on, and checks them as they
-// are made. Its decoded bytes lie
-// at the end of the lines' place: what is written never passes what has been
-// read, because each byte makes at least one.
+// are made. Its decoded bytes lie at the end of the lines' place: what is
+// written never passes what has been read, because each byte makes at least one.
 func (l *lineMaker) lines(r room, at int64, b *snapshot.Base64) error {
 	l.h.Begin()
 	l.enc.Reset(int(b.LineLength), message.LineEnd(b.LineEnd))
@@ -47,12 +46,10 @@ func (l *lineMaker) lines(r room, at int64, b *snapshot.Base64) error {
 		from, to, left = from+n, to+int64(made), left-n
 	}
 	if l.h.ID() != b.RawHash {
-		return errLines
+		return fmt.Errorf("%w: the lines made of piece %s, the first of %d, are other than they were", ErrDamaged, b.Pieces[0].ID.Short(), len(b.Pieces))
 	}
 	return nil
 }
-
-var errLines = fmt.Errorf("%w: its base64 lines come out other than they were", ErrDamaged)
 
 // step makes the lines of n bytes, and returns how long they are.
 func (l *lineMaker) step(r room, from, to int64, n int, end bool) (int, error) {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -317,5 +318,31 @@ func TestHolesComeBackAsHoles(t *testing.T) {
 			t.Errorf("with %d bytes held, %d bytes take %d on the disk", held, st.Size, used)
 		}
 		s.forget()
+	}
+}
+
+// What waits in memory for the rest of its file counts until it is written. A
+// file that found no room is one with a temporary name, which is renamed.
+func TestMemoryHeldIsGivenBack(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 7))
+	s := newStore(t, 1<<20)
+	mails := []*mail{s.content().plain(randomBytes(rng, 5000)).plain(randomBytes(rng, 100)).mail("large")}
+	for i := range 50 {
+		mails = append(mails, s.content().plain(randomBytes(rng, 1000)).plain(randomBytes(rng, 100)).mail(fmt.Sprintf("mail%02d", i)))
+	}
+	o := everything(t.TempDir())
+	o.Workers = 1
+	restore.SetLimits(&o, 1000, 1000, 1500)
+	var renamed []string
+	restore.SetHook(&o, func(op, path string) error {
+		if op == "renaming into place" {
+			renamed = append(renamed, path)
+		}
+		return nil
+	})
+	run(t, s, s.tree(mails...), o)
+	compare(t, o.Target, mails...)
+	if want := []string{"large"}; !slices.Equal(renamed, want) {
+		t.Errorf("%q found no room in memory, not %q", renamed, want)
 	}
 }

@@ -312,7 +312,7 @@ var errRecipe = fmt.Errorf("%w: it is not well formed", ErrDamaged)
 
 func (b *segmenter) add(it snapshot.ItemAt) error {
 	n := it.Length()
-	if n == 0 || it.Offset != b.off || b.off+n < b.off {
+	if n == 0 || it.Offset != b.off {
 		return errRecipe
 	}
 	if b.seg == nil {

@@ -61,12 +61,8 @@ func join(list []want, places []blob.Place) []found {
 		if other {
 			at++
 		}
-		if other || x.size != list[i-1].size { // two sizes, of which one is wrong, are two pieces
-			f := found{places[at], piece{id: x.id, inner: places[at].Inner, size: x.size, lines: true, needs: needs[i:i]}}
-			if f.place.Size != x.size {
-				f.place = blob.Place{} // it cannot be this piece's
-			}
-			pieces = append(pieces, f)
+		if other || x.size != list[i-1].size { // two sizes, of which cut finds one wrong, are two pieces
+			pieces = append(pieces, found{places[at], piece{id: x.id, inner: places[at].Inner, size: x.size, lines: true, needs: needs[i:i]}})
 		}
 		p := &pieces[len(pieces)-1]
 		p.needs = p.needs[:len(p.needs)+1]
