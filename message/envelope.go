@@ -2,14 +2,15 @@ package message
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"mime"
 	"net/mail"
 	"strings"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
+	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/htmlindex"
 )
 
@@ -21,7 +22,9 @@ const (
 
 // An Envelope is what a list of messages shows of one. Its strings are UTF-8
 // without control characters and at most 4 KiB long; what the header does not
-// say, or says in no way that can be read, is empty.
+// say, or says in no way that can be read, is empty. A header does not say how
+// large its message is: that is the size of the file or, in a file of several
+// messages, the distance from its head to the next one in the recipe.
 type Envelope struct {
 	MessageID string    // without its angle brackets
 	Date      time.Time // of the Date field
@@ -99,14 +102,23 @@ func cutField(head []byte) (name, value, rest []byte) {
 
 // unfold returns the beginning of a field's value in one line.
 func unfold(value []byte) string {
-	value = value[:min(len(value), maxField)]
+	if len(value) > maxField {
+		n := maxField
+		for n > maxField-utf8.UTFMax && !utf8.RuneStart(value[n]) {
+			n--
+		}
+		value = value[:n]
+	}
 	return strings.TrimSpace(strings.NewReplacer("\r", "", "\n", "").Replace(string(value)))
 }
 
 func (e *Envelope) set(f field, value string, words *mime.WordDecoder) {
 	switch f {
 	case fieldMessageID:
-		e.MessageID = clean(strings.TrimSuffix(strings.TrimPrefix(value, "<"), ">"))
+		if _, id, ok := strings.Cut(value, "<"); ok {
+			value, _, _ = strings.Cut(id, ">")
+		}
+		e.MessageID = clean(value)
 	case fieldDate:
 		if t, err := mail.ParseDate(value); err == nil {
 			e.Date = t
@@ -139,8 +151,14 @@ func attached(contentType string) bool {
 }
 
 // decodeWords decodes the encoded words of RFC 2047 in value. What cannot be
-// decoded stays as it is.
+// decoded stays as it is. Bytes that are no UTF-8 and that nothing says a
+// charset of are taken for Windows-1252, as most such mail is from its time.
 func decodeWords(value string, words *mime.WordDecoder) string {
+	if !utf8.ValidString(value) {
+		if s, err := charmap.Windows1252.NewDecoder().String(value); err == nil {
+			value = s
+		}
+	}
 	if s, err := words.DecodeHeader(value); err == nil {
 		value = s
 	}
@@ -161,11 +179,12 @@ func clean(s string) string {
 	return strings.TrimSpace(s)
 }
 
-// charsetReader decodes the charsets that browsers know.
+// charsetReader decodes the charsets that browsers know. Of others what is
+// UTF-8, which for most is ASCII, can still be read.
 func charsetReader(charset string, in io.Reader) (io.Reader, error) {
 	enc, err := htmlindex.Get(charset)
 	if err != nil {
-		return nil, fmt.Errorf("decoding a header in %q: %w", charset, err)
+		return in, nil
 	}
 	return enc.NewDecoder().Reader(in), nil
 }
