@@ -36,6 +36,7 @@ func commands(a *app) []*cobra.Command {
 		newSnapshotsCommand(a),
 		newMailboxesCommand(a),
 		newLsCommand(a),
+		newDiffCommand(a),
 		newRestoreCommand(a),
 		newCheckCommand(a),
 		newStatsCommand(a),

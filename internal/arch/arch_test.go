@@ -29,6 +29,7 @@ var allowed = map[string][]string{
 	"cmd/restante/internal/cli": {},
 
 	"backup":  {"mailstore", "message", "chunking", "repo", "snapshot", "blob", "internal/glob"},
+	"diff":    {"mailstore", "snapshot", "blob"},
 	"restore": {"message", "snapshot", "blob", "internal/glob"},
 	"verify":  {"repo", "snapshot", "blob"},
 

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"restante/blob"
+	"restante/diff"
+	"restante/snapshot"
+)
+
+// A comparison is what changed between two snapshots, and whose it is.
+type comparison struct {
+	changes       []change
+	before, after *diff.Owners
+}
+
+// A change is one that belongs to somebody.
+type change struct {
+	diff.Change
+	mailbox, folder             string
+	mailboxBefore, folderBefore string // of what is in both snapshots
+}
+
+// compare finds out what changed. With damage the changes are those that can
+// be known, and its error says so.
+func (o *opened) compare(ctx context.Context, out *output, filter choice, args []string) (*comparison, error) {
+	a, b := filter, filter
+	a.snapshot, b.snapshot = args[0], args[1]
+	before, err := o.choose(ctx, out, &a)
+	if err != nil {
+		return nil, err
+	}
+	after, err := o.choose(ctx, out, &b)
+	if err != nil {
+		return nil, err
+	}
+	if x, y := before.record, after.record; x.Store != y.Store || x.Host != y.Host {
+		out.warn("these are snapshots of two stores: %q on %q, %q on %q", x.Store, x.Host, y.Store, y.Host)
+	}
+	ranges := []snapshot.Range{{}}
+	if len(args) > 2 {
+		if ranges, err = o.rangesIn(ctx, before, after, args[2]); err != nil {
+			return nil, err
+		}
+	}
+	var c comparison
+	var damage [3]error
+	if c.before, damage[0] = diff.OwnersOf(ctx, o.mailboxes(before)); damage[0] != nil && !isLocal(ctx, damage[0]) {
+		return nil, damage[0]
+	}
+	if c.after, damage[1] = diff.OwnersOf(ctx, o.mailboxes(after)); damage[1] != nil && !isLocal(ctx, damage[1]) {
+		return nil, damage[1]
+	}
+	changes, err := diff.Between(ctx, o.tree(before), o.tree(after), ranges, blob.NewHasher(o.PieceKey()))
+	if err != nil && !isLocal(ctx, err) {
+		return nil, err
+	}
+	damage[2] = err
+	c.add(changes)
+	return &c, cmp.Or(damage[:]...)
+}
+
+// rangesIn returns where a mailbox or a folder lies in either snapshot. It may
+// be missing in one of them.
+func (o *opened) rangesIn(ctx context.Context, before, after listed, query string) ([]snapshot.Range, error) {
+	var all []snapshot.Range
+	var failed error
+	found := false
+	for _, s := range []listed{after, before} {
+		m, folder, err := o.findMailbox(ctx, s, query)
+		switch {
+		case err != nil:
+			failed = cmp.Or(failed, err)
+			continue
+		case folder != nil:
+			all = append(all, folder.Ranges...)
+		default:
+			all = append(all, m.Ranges...)
+		}
+		found = true
+	}
+	if !found {
+		return nil, failed
+	}
+	return union(nil, all), nil
+}
+
+func (c *comparison) add(changes []diff.Change) {
+	for _, d := range changes {
+		x := change{Change: d}
+		if d.After != nil {
+			x.mailbox, x.folder = c.after.Of(d.After.Key)
+		} else {
+			x.mailbox, x.folder = c.before.Of(d.Before.Key)
+		}
+		if d.Before != nil && d.After != nil {
+			x.mailboxBefore, x.folderBefore = c.before.Of(d.Before.Key)
+		}
+		c.changes = append(c.changes, x)
+	}
+	slices.SortStableFunc(c.changes, func(x, y change) int {
+		return cmp.Or(nobodyLast(x.mailbox, y.mailbox), cmp.Compare(x.folder, y.folder))
+	})
+}
+
+// nobodyLast orders mailboxes by name, and what belongs to nobody behind them.
+func nobodyLast(a, b string) int {
+	if a == "" || b == "" {
+		return cmp.Compare(b, a)
+	}
+	return cmp.Compare(a, b)
+}
+
+// sums adds up by mailbox, in the order of their names.
+func (c *comparison) sums() (names []string, sums map[string]*diff.Sums) {
+	sums = map[string]*diff.Sums{}
+	of := func(name string) *diff.Sums {
+		if sums[name] == nil {
+			sums[name] = &diff.Sums{}
+			names = append(names, name)
+		}
+		return sums[name]
+	}
+	for i := range c.changes {
+		x := &c.changes[i]
+		of(x.mailbox).Add(&x.Change)
+		if x.Kind == diff.Moved && x.mailboxBefore != x.mailbox {
+			of(x.mailboxBefore).Moved++
+		}
+	}
+	slices.SortFunc(names, nobodyLast)
+	return names, sums
+}
