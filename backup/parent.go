@@ -16,7 +16,7 @@ import (
 // same. It is a cache: when it is gone or does not fit, every file is read,
 // and nothing new is stored. Its format may change with any version:
 //
-//	"restante parent 1\n"
+//	"restante parent 2\n"
 //	32 bytes  hash of the options that decide what a snapshot holds
 //	16 bytes  session of the snapshot
 //	 8 bytes  start of its run, in seconds since 1970
@@ -28,15 +28,15 @@ import (
 //	   uvarint n, n bytes of entry (see package snapshot)
 //	fences: for each block uvarint n, n bytes of its first key, uvarint offset,
 //	   uvarint length, the first 16 bytes of its BLAKE3
-//	 8 bytes  offset of the fences, 8 bytes number of files
+//	 8 bytes  offset of the fences, 8 bytes number of files, 8 bytes of messages
 //	16 bytes  of BLAKE3 of all but the blocks
 //
 // All numbers of fixed size are little endian.
-const parentMagic = "restante parent 1\n"
+const parentMagic = "restante parent 2\n"
 
 const (
 	parentHeader  = len(parentMagic) + 32 + 16 + 8 + 8
-	parentNumbers = 8 + 8
+	parentNumbers = 8 + 8 + 8
 	parentSum     = 16
 	parentBlock   = 64 << 10
 )
@@ -96,6 +96,7 @@ type parent struct {
 	fences []fence
 	end    int64  // of the last block
 	files  uint64 // that it knows
+	mails  uint64 // in them
 
 	// What was read last: cursors follow each other closely.
 	memo [2]struct {
@@ -149,6 +150,7 @@ func (p *parent) readFrame() error {
 		return errParent
 	}
 	p.files = binary.LittleEndian.Uint64(numbers[8:])
+	p.mails = binary.LittleEndian.Uint64(numbers[16:])
 	if p.parentHead, err = decodeHead(head); err != nil {
 		return err
 	}

@@ -16,15 +16,16 @@ import (
 // wrong with it does not keep the backup from going on: commit tells. A nil
 // *parentWriter writes nothing.
 type parentWriter struct {
-	path   string
-	f      *os.File
-	err    error // the first
-	offset int64
-	head   []byte
-	block  []byte
-	first  snapshot.Key // of the block
-	fences []byte
-	files  uint64
+	path     string
+	f        *os.File
+	err      error // the first
+	offset   int64
+	head     []byte
+	block    []byte
+	first    snapshot.Key // of the block
+	fences   []byte
+	files    uint64
+	messages uint64
 }
 
 // createParent starts the cache that replaces the one in use. A dry run makes none.
@@ -90,6 +91,7 @@ func (w *parentWriter) add(it *item, entry []byte) {
 	w.block = append(b, entry...)
 	if it.entry.Kind == snapshot.File {
 		w.files++
+		w.messages += it.entry.Messages
 	}
 	if len(w.block) >= parentBlock {
 		w.flush()
@@ -120,6 +122,7 @@ func (w *parentWriter) commit() error {
 	w.flush()
 	numbers := binary.LittleEndian.AppendUint64(nil, uint64(w.offset))
 	numbers = binary.LittleEndian.AppendUint64(numbers, w.files)
+	numbers = binary.LittleEndian.AppendUint64(numbers, w.messages)
 	w.write(w.fences)
 	w.write(numbers)
 	w.write(frameSum(w.head, w.fences, numbers))

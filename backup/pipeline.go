@@ -26,6 +26,8 @@ type item struct {
 	passing bool // an unfinished delivery: it comes and goes
 
 	old     snapshot.Kind  // what the parent has for it, or zero
+	held    uint64         // the messages in that
+	renamed bool           // the parent has it by another name
 	before  []byte         // the parent's entry, encoded
 	same    bool           // its content was not read: it is the parent's
 	reading bool           // a worker is to read it

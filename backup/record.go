@@ -26,6 +26,7 @@ type recorder struct {
 	entry  []byte     // encoded
 	boxes  []boxCount // by mailbox
 	kept   uint64     // files of the parent that are still there, perhaps by another name
+	still  uint64     // messages of the parent that are
 	result Result
 }
 
@@ -139,11 +140,20 @@ func (rec *recorder) count(it *item) {
 		b.messages += it.entry.Messages
 		b.unsaved = b.unsaved || it.entry.Kind == snapshot.Unsaved
 	}
+	still := min(it.held, it.entry.Messages)
+	if it.entry.Kind == snapshot.Unsaved {
+		still = it.held // as far as anybody knows
+	}
 	if it.old == snapshot.File {
 		rec.kept++
+		rec.still += still
 	}
 	if it.entry.Kind != snapshot.File {
 		return
+	}
+	figures.NewMessages += it.entry.Messages - still
+	if it.renamed {
+		figures.FlaggedMessages++
 	}
 	change := Same
 	switch {
@@ -155,7 +165,6 @@ func (rec *recorder) count(it *item) {
 	default:
 		change = New
 		figures.New++
-		figures.NewMessages += it.entry.Messages
 	}
 	if it.same {
 		rec.run.progress.Skipped.Add(1)
@@ -219,6 +228,9 @@ func (rec *recorder) finish(shrunk bool) (*Result, error) {
 	s.Run.BytesRead = run.progress.Bytes.Load()
 	if run.parent != nil && run.parent.files > rec.kept {
 		s.Run.Removed = run.parent.files - rec.kept
+	}
+	if run.parent != nil && run.parent.mails > rec.still {
+		s.Run.RemovedMessages = run.parent.mails - rec.still
 	}
 	rec.result.Mailboxes = int(s.Mailboxes.Counts.Entries)
 	rec.result.Example = rec.example(boxes)

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 
 	"restante/backup"
 	"restante/internal/glob"
+	"restante/internal/mailgen"
 	"restante/mailstore"
 	"restante/repo"
 	"restante/snapshot"
@@ -461,4 +463,34 @@ func TestTwoAtOnce(t *testing.T) {
 	})
 	_, err := f.try(t.Context(), f.store, o)
 	must(t, err)
+}
+
+// A snapshot says how its mail differs from its parent's.
+func TestNightIsCounted(t *testing.T) {
+	f := newFixture(t)
+	o := mailgen.Options{Layout: mailgen.Maildir, Messages: 600, Mailboxes: 4, Seed: 5}
+	_, err := mailgen.Generate(f.roots[0], o)
+	must(t, err)
+	f.write("archive", letters(3))
+	first := f.clean().Snapshot
+	if run := first.Run; run.NewMessages != 603 || run.RemovedMessages+run.FlaggedMessages != 0 {
+		t.Errorf("the first run: %+v", run)
+	}
+	night, err := mailgen.Night(f.roots[0], mailgen.NightOptions{Layout: o.Layout, Number: 1, Percent: 5, Seed: o.Seed})
+	must(t, err)
+	f.write("archive", letters(5))
+	second := f.clean().Snapshot
+	want := []uint64{uint64(night.Messages+night.Moved) + 2, uint64(night.Deleted + night.Moved), uint64(night.Flagged)}
+	if run := second.Run; !slices.Equal([]uint64{run.NewMessages, run.RemovedMessages, run.FlaggedMessages}, want) {
+		t.Errorf("%+v, want %d; the night was %+v", run, want, night)
+	}
+	f.write("archive", letters(1))
+	if run := f.clean().Snapshot.Run; run.NewMessages != 0 || run.RemovedMessages != 4 || run.FlaggedMessages != 0 {
+		t.Errorf("an mbox lost messages: %+v", run)
+	}
+}
+
+// letters returns an mbox.
+func letters(n int) string {
+	return strings.Repeat("From a@example.org Mon Jan  5 10:11:12 2026\nSubject: x\n\nhello\n\n", n)
 }

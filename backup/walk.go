@@ -221,14 +221,15 @@ func (w *walker) compare(it *item, old known) {
 	if err != nil {
 		return
 	}
-	it.old, it.before = e.Kind, old.entry
+	it.old, it.before, it.held = e.Kind, old.entry, e.Messages
+	it.renamed = string(old.key) != string(it.key)
 	settled := w.run.parent.started - int64(w.run.limits.settle/time.Second)
 	mtimeSettled := it.st.mtime.Sec < settled || it.st.mtime.Sec > w.run.started.Unix()
 	if w.run.opts.Paranoid || e.Kind != snapshot.File || it.st.kind != e.Kind || e.Size != it.st.size || e.Mtime != it.st.mtime ||
 		old.id.inode != it.st.id.inode || old.role != it.role || !mtimeSettled {
 		return
 	}
-	if string(old.key) == string(it.key) {
+	if !it.renamed {
 		if old.id.ctime == it.st.id.ctime && it.st.id.ctime.Sec < settled {
 			it.entry, it.same, it.reading = e, true, false
 		}

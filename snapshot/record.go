@@ -22,7 +22,9 @@ var ErrTooNew = errors.New("made by a newer version of the program")
 // Run tells what the run that made a snapshot met, against its parent.
 type Run struct {
 	New, Changed, Unchanged, Removed uint64 // files
-	NewMessages                      uint64
+	NewMessages                      uint64 // that came, in new files and in mboxes that grew
+	RemovedMessages                  uint64 // that went
+	FlaggedMessages                  uint64 // that have another name in their Maildir: other flags, or seen
 	BytesRead                        uint64
 	BytesStored                      uint64 // sealed, as the repository grew
 	Expunged                         uint64 // messages gone between listing and reading, as a mail server does
@@ -67,6 +69,14 @@ type wireSnapshot struct {
 	Excludes    [][]byte `cbor:"15,keyasint,omitempty"`
 	Incomplete  bool     `cbor:"16,keyasint,omitempty"`
 	Shrunk      bool     `cbor:"17,keyasint,omitempty"`
+
+	Messages *wireMessages `cbor:"18,keyasint,omitempty"` // nil: none
+}
+
+// wireMessages are figures of a Run that its own array has no room for.
+type wireMessages struct {
+	_                struct{} `cbor:",toarray"`
+	Removed, Flagged uint64
 }
 
 type wireTime struct {
@@ -139,6 +149,9 @@ func (s *Snapshot) Encode() ([]byte, error) {
 	if s.Parent != ([16]byte{}) {
 		w.Parent = s.Parent[:]
 	}
+	if m := (wireMessages{Removed: s.Run.RemovedMessages, Flagged: s.Run.FlaggedMessages}); m != (wireMessages{}) {
+		w.Messages = &m
+	}
 	body, err := cbor.Marshal(&w)
 	if err != nil {
 		return nil, fmt.Errorf("encoding snapshot record: %w", err)
@@ -170,6 +183,9 @@ func DecodeSnapshot(data []byte) (*Snapshot, error) {
 		Excludes: toStrings(w.Excludes), Incomplete: w.Incomplete, Shrunk: w.Shrunk,
 	}
 	copy(s.Parent[:], w.Parent)
+	if w.Messages != nil {
+		s.Run.RemovedMessages, s.Run.FlaggedMessages = w.Messages.Removed, w.Messages.Flagged
+	}
 	again, err := s.Encode()
 	if err == nil && !bytes.Equal(again, data) {
 		err = errors.New("it is not in its one encoding")

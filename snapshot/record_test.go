@@ -18,7 +18,7 @@ func fullSnapshot() *snapshot.Snapshot {
 		Started: snapshot.Time{Sec: 1700000000, Nsec: 5}, Ended: snapshot.Time{Sec: 1700000090}, Parent: [16]byte{1, 2},
 		Tree:      snapshot.Root{ID: testID(1), Level: 3, Counts: snapshot.Counts{Entries: 9, Files: 8, Messages: 7, Bytes: 6, Unsaved: 5}},
 		Mailboxes: snapshot.Root{ID: testID(2), Level: 1, Counts: snapshot.Counts{Entries: 4}},
-		Run:       snapshot.Run{New: 1, Changed: 2, Unchanged: 3, Removed: 4, NewMessages: 5, BytesRead: 6, BytesStored: 7, Expunged: 8, Vanished: 9},
+		Run:       snapshot.Run{New: 1, Changed: 2, Unchanged: 3, Removed: 4, NewMessages: 5, RemovedMessages: 10, FlaggedMessages: 11, BytesRead: 6, BytesStored: 7, Expunged: 8, Vanished: 9},
 		Excludes:  []string{"*.tmp", "\xfe"}, Incomplete: true, Shrunk: true,
 	}
 }

@@ -30,7 +30,9 @@ type backupJSON struct {
 	Changed    uint64        `json:"changed" doc:"files that are other than the parent's"`
 	Unchanged  uint64        `json:"unchanged" doc:"files that are as they were"`
 	Removed    uint64        `json:"removed" doc:"files that the parent had"`
-	NewMails   uint64        `json:"new_messages" doc:"messages in new files"`
+	NewMails   uint64        `json:"new_messages" doc:"messages that came: in new files, and in mboxes that grew; one that was moved counts as new and as removed"`
+	GoneMails  uint64        `json:"removed_messages" doc:"messages that went"`
+	Flagged    uint64        `json:"flagged_messages" doc:"messages that got other flags, or were seen"`
 	BytesRead  uint64        `json:"bytes_read" doc:"bytes read from the store"`
 	Stored     uint64        `json:"bytes_stored" doc:"bytes added to the repository"`
 	Expunged   uint64        `json:"expunged" doc:"messages that were deleted while the backup ran"`
@@ -73,7 +75,7 @@ func backupResult(o *backupOptions, r *backup.Result) backupJSON {
 	s, c := &r.Snapshot, r.Snapshot.Tree.Counts
 	j := backupJSON{Snapshot: r.Session.String(), Store: s.Store, Host: s.Host, Layout: s.Layout, DryRun: o.dryRun, Mailboxes: r.Mailboxes,
 		Messages: c.Messages, Files: c.Files, Bytes: c.Bytes, New: s.Run.New, Changed: s.Run.Changed, Unchanged: s.Run.Unchanged,
-		Removed: s.Run.Removed, NewMails: s.Run.NewMessages, BytesRead: s.Run.BytesRead, Stored: s.Run.BytesStored,
+		Removed: s.Run.Removed, NewMails: s.Run.NewMessages, GoneMails: s.Run.RemovedMessages, Flagged: s.Run.FlaggedMessages, BytesRead: s.Run.BytesRead, Stored: s.Run.BytesStored,
 		Expunged: s.Run.Expunged, Vanished: s.Run.Vanished, Unsaved: c.Unsaved, UnsavedAre: []unsavedPath{},
 		Seconds: s.Ended.Go().Sub(s.Started.Go()).Seconds()}
 	if o.dryRun {
@@ -104,6 +106,9 @@ func backupText(o *backupOptions, j backupJSON, first bool, name string) string 
 	}
 	fmt.Fprintf(out, "  new      %s (%s), %s changed, %s unchanged, %s removed\n", cli.Count(j.New, "file", "files"),
 		cli.Count(j.NewMails, "message", "messages"), cli.Number(j.Changed), cli.Number(j.Unchanged), cli.Number(j.Removed))
+	if j.Parent != "" {
+		fmt.Fprintf(out, "  mail     %s new, %s removed, %s with other flags\n", cli.Number(j.NewMails), cli.Number(j.GoneMails), cli.Number(j.Flagged))
+	}
 	fmt.Fprintf(out, "  stored   %s of %s read%s\n", cli.Size(j.Stored), cli.Size(j.BytesRead), share(j.Stored, j.BytesRead))
 	if j.Expunged+j.Vanished > 0 {
 		fmt.Fprintf(out, "  gone     %s and %s were deleted by the mail server meanwhile\n",

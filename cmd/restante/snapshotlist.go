@@ -57,7 +57,7 @@ func (s listed) info() snapshotInfo {
 	info := snapshotInfo{
 		ID: s.id, Time: timestamp(r.Started), Ended: timestamp(r.Ended), Store: r.Store, Host: r.Host, User: r.User,
 		Roots: r.Roots, Layout: r.Layout, Mailboxes: r.Mailboxes.Counts.Entries, Files: c.Files, Messages: c.Messages,
-		Bytes: c.Bytes, Stored: r.Run.BytesStored, Unsaved: c.Unsaved, Shrunk: r.Shrunk,
+		Bytes: c.Bytes, New: r.Run.NewMessages, Removed: r.Run.RemovedMessages, Flagged: r.Run.FlaggedMessages, Stored: r.Run.BytesStored, Unsaved: c.Unsaved, Shrunk: r.Shrunk,
 		Tags: append([]string{}, r.Tags...), Description: r.Description, Program: r.Program,
 	}
 	if slices.ContainsFunc(r.Roots, func(root string) bool { return !utf8.ValidString(root) }) {
@@ -104,6 +104,8 @@ func snapshotTable(shown []listed, digits int) *cli.Table {
 		text("Host", func(s listed) string { return s.record.Host }),
 		number("Mailboxes", func(r *snapshot.Snapshot) string { return cli.Number(r.Mailboxes.Counts.Entries) }),
 		number("Messages", func(r *snapshot.Snapshot) string { return cli.Number(r.Tree.Counts.Messages) }),
+		number("New", func(r *snapshot.Snapshot) string { return cli.Number(r.Run.NewMessages) }),
+		number("Removed", func(r *snapshot.Snapshot) string { return cli.Number(r.Run.RemovedMessages) }),
 		number("Size", func(r *snapshot.Snapshot) string { return cli.Size(r.Tree.Counts.Bytes) }),
 		number("New data", func(r *snapshot.Snapshot) string { return cli.Size(r.Run.BytesStored) }),
 		text("Tags", func(s listed) string { return strings.Join(s.record.Tags, ",") }),

@@ -25,6 +25,9 @@ type snapshotInfo struct {
 	Files       uint64   `json:"files" doc:"how many there are"`
 	Messages    uint64   `json:"messages" doc:"how many there are"`
 	Bytes       uint64   `json:"bytes" doc:"the size of all files"`
+	New         uint64   `json:"new_messages" doc:"messages that the snapshot before did not have; one that was moved is new and removed"`
+	Removed     uint64   `json:"removed_messages" doc:"messages that only the snapshot before has"`
+	Flagged     uint64   `json:"flagged_messages" doc:"messages with other flags than before"`
 	Stored      uint64   `json:"stored" doc:"bytes by which the repository grew"`
 	Unsaved     uint64   `json:"unsaved" doc:"things that exist but could not be saved"`
 	Shrunk      bool     `json:"shrunk" doc:"made with --allow-shrink of a store that had lost most mailboxes"`
@@ -39,7 +42,8 @@ func newSnapshotsCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "snapshots",
 		Short: "List the snapshots",
-		Long: `List the snapshots, oldest first. Of those that are damaged only the name is
+		Long: `List the snapshots, oldest first, with how many messages each has more and less
+than the one before it; restante diff says which. Of those that are damaged only the name is
 printed, as a warning, and the exit code is 4.
 
 ` + jsonHelp([]snapshotInfo{}),
