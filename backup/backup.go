@@ -105,7 +105,7 @@ type limits struct {
 	// Which runs of a message become pieces of their own. DESIGN.md has the
 	// table behind the figures. They are part of the cutter's version.
 	shareText   int // how long a body must be for that: reading a shared one opens a clump of another mailbox
-	literalText int // up to how long a run between two attachments is kept in the recipe itself
+	literalText int // below how many bytes a run between two attachments is kept in the recipe itself
 
 	clumpSize int // of [repo.SessionOptions]
 }

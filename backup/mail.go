@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
+	"strings"
 
 	"restante/blob"
 	"restante/mailstore"
@@ -14,7 +16,8 @@ import (
 )
 
 // mailKind says how a file that is no message of a Maildir and begins with head
-// is cut as mail, if it is.
+// is cut as mail, if it is. Kerio Connect and many programs that export mail
+// call a message .eml, whatever it begins with.
 func mailKind(it *item, head []byte) (kind message.Kind, ok bool) {
 	switch {
 	case it.role != mailstore.MboxFile && it.role != mailstore.Regular:
@@ -24,7 +27,7 @@ func mailKind(it *item, head []byte) (kind message.Kind, ok bool) {
 	case message.LooksLikeDbox(head):
 		return message.Dbox, true
 	}
-	return message.Mail, message.LooksLikeMail(head)
+	return message.Mail, strings.EqualFold(path.Ext(it.name), ".eml") || message.LooksLikeMail(head)
 }
 
 // A mailCutter turns a file of mail into the items of a recipe. It serves one
@@ -90,7 +93,7 @@ func (m *mailCutter) block(ctx context.Context, b message.Block) error {
 	if err := m.flush(); err != nil {
 		return err
 	}
-	if b.Last && len(b.Raw) <= m.r.run.limits.literalText {
+	if b.Last && len(b.Raw) < m.r.run.limits.literalText {
 		return m.recipe.Append(m.r.run.keep, snapshot.Item{Kind: snapshot.LiteralItem, Literal: append([]byte(nil), b.Raw...)})
 	}
 	if b.Last {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -233,4 +234,100 @@ func TestMailBesideMboxesIsCut(t *testing.T) {
 		t.Errorf("its attachment is not decoded")
 	}
 	f.identical(r)
+}
+
+// TestWhichRunsBecomePieces keeps short bodies with their heads, separators
+// between attachments in the recipe, and longer bodies for themselves.
+func TestWhichRunsBecomePieces(t *testing.T) {
+	attachment := func(seed byte) string {
+		data := make([]byte, 3000)
+		rand.NewChaCha8([32]byte{seed}).Read(data)
+		var b strings.Builder
+		for line := range slices.Chunk([]byte(base64.StdEncoding.EncodeToString(data)), 76) {
+			b.WriteString(string(line) + "\n")
+		}
+		return b.String()
+	}
+	const head = "From: a@example.org\nSubject: x\nContent-Type: multipart/mixed; boundary=b\n\n"
+	const part = "--b\nContent-Type: application/x-thing\nContent-Transfer-Encoding: base64\n\n"
+	for _, tt := range []struct{ name, body, want string }{
+		{"short", letter(1, 300), "p"},
+		{"shorter by a byte", letter(1, 600)[:511], "p"},
+		{"as long", letter(1, 600)[:512], "pp"},
+		{"two attachments", letter(1, 300) + part + attachment(1) + part + attachment(2) + "--b--\n", "pblbl"},
+		{"a letter between them", part + attachment(1) + letter(1, 600) + part + attachment(2), "pbpb"},
+	} {
+		f := newFixture(t)
+		f.maildir("alice/Maildir", 0)
+		f.write("alice/Maildir/cur/1.a:2,", head+tt.body)
+		got := ""
+		for _, it := range f.entries(f.clean())["alice/Maildir/cur/1.a:2,"].Recipe.Items {
+			got += string(" plb"[it.Kind])
+		}
+		if got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestOldRecipesAreKept has mail cut by other rules, as an older version had.
+// Unchanged mail stays as it is, and can be restored, until a run reads it all.
+func TestOldRecipesAreKept(t *testing.T) {
+	f := newFixture(t)
+	f.maildir("alice/Maildir", 0)
+	const path = "alice/Maildir/cur/1.a:2,"
+	f.write(path, delivered(1, letter(1, 3000)))
+	old := f.clean(func(o *backup.Options) { backup.SetLimits(o, backup.ShareText(1<<20)) })
+	if text, _ := ids(f.entries(old)[path]); len(text) != 1 {
+		t.Fatalf("%d pieces by the old rules", len(text))
+	}
+	f.write("alice/Maildir/cur/2.b:2,", delivered(2, letter(2, 3000)))
+	mixed := f.clean()
+	was, _ := ids(f.entries(old)[path])
+	if is, _ := ids(f.entries(mixed)[path]); !slices.Equal(is, was) {
+		t.Error("a message that did not change has another recipe")
+	}
+	f.identical(mixed)
+	anew := f.clean(func(o *backup.Options) { o.Paranoid = true })
+	if text, _ := ids(f.entries(anew)[path]); len(text) != 2 {
+		t.Errorf("%d pieces by the new rules", len(text))
+	}
+	f.identical(anew)
+}
+
+// TestCutsAreThoseOfTheVersion notices when mail is cut by other rules than
+// those that the version of the cutter stands for: then the version has to be
+// another one, and this test.
+func TestCutsAreThoseOfTheVersion(t *testing.T) {
+	const version, want = 3, "a5a0bae0"
+	f := newFixture(t)
+	f.maildir("alice/Maildir", 0)
+	n := 0
+	var mbox strings.Builder
+	for m := range mailgen.Mails(1, 300) {
+		if len(m) < 500_000 { // longer runs are cut by a secret of the repository
+			f.write(fmt.Sprintf("alice/Maildir/cur/%03d:2,", n), string(m))
+			n++
+		}
+		if mbox.Len() < 400_000 {
+			fmt.Fprintf(&mbox, "From a@example.org Mon Jan  5 10:11:12 2026\n%s\n", m)
+		}
+	}
+	f.write("archive.mbox", mbox.String())
+	entries := f.entries(f.clean())
+	var all strings.Builder
+	for _, path := range slices.Sorted(maps.Keys(entries)) {
+		e := entries[path]
+		fmt.Fprintf(&all, "%s", path)
+		for _, it := range e.Recipe.Items {
+			fmt.Fprintf(&all, " %d:%d", it.Kind, it.Length())
+		}
+		all.WriteString("\n")
+		if e.Kind == snapshot.File && e.Recipe.Cutter != version {
+			t.Fatalf("%s is cut by version %d", path, e.Recipe.Cutter)
+		}
+	}
+	if got := blob.NameOf([]byte(all.String())).Short(); got != want {
+		t.Errorf("the cuts are %s, those of version %d are %s", got, version, want)
+	}
 }

@@ -33,19 +33,24 @@ type Envelope struct {
 	Subject   string
 
 	// HasAttachments is a guess: the header says that the message is of several
-	// parts that are not versions of one another, or of one that is no text, or
-	// a program noted attachments there.
+	// parts that are not versions of one another, or of one that is no text or
+	// is attached, or a program noted attachments there.
 	HasAttachments bool
 }
 
-// EnvelopeOf reads the envelope from the bytes of a Head. If a field comes
-// several times, the first counts. It is safe for concurrent use.
+// EnvelopeOf reads the envelope from the bytes of a Head; what comes behind the
+// empty line that ends it is passed over, for a short body is kept with its
+// head. If a field comes several times, the first counts. It is safe for
+// concurrent use.
 func EnvelopeOf(head []byte) Envelope {
 	var e Envelope
 	var seen [fieldCount]bool
 	words := mime.WordDecoder{CharsetReader: charsetReader}
 	for len(head) > 0 {
 		var name, value []byte
+		if line, _ := cutLine(head); len(trimEnd(line)) == 0 {
+			break
+		}
 		name, value, head = cutField(head)
 		f, ok := fieldOf(name)
 		if !ok || seen[f] {
@@ -67,11 +72,12 @@ const (
 	fieldTo
 	fieldSubject
 	fieldContentType
+	fieldDisposition
 	fieldHasAttach
 	fieldCount
 )
 
-var fieldNames = [fieldCount]string{"Message-ID", "Date", "From", "To", "Subject", "Content-Type", "X-MS-Has-Attach"}
+var fieldNames = [fieldCount]string{"Message-ID", "Date", "From", "To", "Subject", "Content-Type", "Content-Disposition", "X-MS-Has-Attach"}
 
 func fieldOf(name []byte) (field, bool) {
 	for f, s := range fieldNames {
@@ -120,9 +126,7 @@ func (e *Envelope) set(f field, value string, words *mime.WordDecoder) {
 		}
 		e.MessageID = clean(value)
 	case fieldDate:
-		if t, err := mail.ParseDate(value); err == nil {
-			e.Date = t
-		}
+		e.Date = parseDate(value)
 	case fieldFrom:
 		e.From = decodeWords(value, words)
 	case fieldTo:
@@ -131,9 +135,31 @@ func (e *Envelope) set(f field, value string, words *mime.WordDecoder) {
 		e.Subject = decodeWords(value, words)
 	case fieldContentType:
 		e.HasAttachments = e.HasAttachments || attached(value)
+	case fieldDisposition:
+		kind, _, _ := strings.Cut(value, ";")
+		e.HasAttachments = e.HasAttachments || strings.EqualFold(strings.TrimSpace(kind), "attachment")
 	case fieldHasAttach:
 		e.HasAttachments = e.HasAttachments || strings.EqualFold(value, "yes")
 	}
+}
+
+// careless are forms of dates that programs wrote beside that of RFC 5322; what
+// has no zone is taken for UTC.
+var careless = []string{
+	time.ANSIC, time.UnixDate, "Mon Jan _2 15:04:05 2006 -0700", "Mon Jan _2 15:04:05 -0700 2006",
+	"Mon, 2 Jan 2006 15:04:05", "2 Jan 2006 15:04:05", "Mon, 2 Jan 2006 15:04", time.RFC3339,
+}
+
+func parseDate(value string) time.Time {
+	if t, err := mail.ParseDate(value); err == nil {
+		return t
+	}
+	for _, form := range careless {
+		if t, err := time.Parse(form, value); err == nil {
+			return t
+		}
+	}
+	return time.Time{}
 }
 
 // attached reports whether a message of this type has something to save as a file.
@@ -150,8 +176,8 @@ func attached(contentType string) bool {
 	return ok
 }
 
-// decodeWords decodes the encoded words of RFC 2047 in value. What cannot be
-// decoded stays as it is. Bytes that are no UTF-8 and that nothing says a
+// decodeWords decodes the encoded words of RFC 2047 in value. What is not well
+// formed stays as it is. Bytes that are no UTF-8 and that nothing says a
 // charset of are taken for Windows-1252, as most such mail is from its time.
 func decodeWords(value string, words *mime.WordDecoder) string {
 	if !utf8.ValidString(value) {
@@ -182,7 +208,8 @@ func clean(s string) string {
 // charsetReader decodes the charsets that browsers know. Of others what is
 // UTF-8, which for most is ASCII, can still be read.
 func charsetReader(charset string, in io.Reader) (io.Reader, error) {
-	enc, err := htmlindex.Get(charset)
+	name, _, _ := strings.Cut(charset, "*") // behind it comes a language: RFC 2231
+	enc, err := htmlindex.Get(name)
 	if err != nil {
 		return in, nil
 	}

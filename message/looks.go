@@ -3,14 +3,17 @@ package message
 import "bytes"
 
 // mailFields are the names by one of which a file is known as mail.
-var mailFields = [...]string{"received", "return-path", "delivered-to", "from", "date", "message-id", "mime-version", "subject", "to"}
+var mailFields = [...]string{
+	"received", "return-path", "delivered-to", "from", "date", "message-id", "mime-version", "subject", "to", "cc", "reply-to",
+	"dkim-signature", "arc-seal", "arc-message-signature", "arc-authentication-results", "authentication-results", "received-spf",
+}
 
 // LooksLikeMail reports whether a file that begins with head seems to be a
 // message: its first lines are header fields, and two of the fields are ones
 // that mail has. To cut a file as mail that is none costs nothing but a poorer
 // cut.
 func LooksLikeMail(head []byte) bool {
-	head = head[:min(len(head), 4<<10)]
+	head = bytes.TrimPrefix(head[:min(len(head), 16<<10)], []byte("\uFEFF"))
 	known := 0
 	for first := true; len(head) > 0 && known < 2; first = false {
 		line, rest, whole := bytes.Cut(head, []byte{'\n'})

@@ -1,10 +1,21 @@
 package message_test
 
 import (
+	"strings"
 	"testing"
 
 	"restante/message"
 )
+
+// A file may begin with what relays and signers wrote, and with a byte order mark.
+func TestLooksLikeMailBehindOtherFields(t *testing.T) {
+	fields := "ARC-Seal: i=1; a=rsa-sha256;\n\tb=" + strings.Repeat("A", 2000) + "\n" + strings.Repeat("X-Spam-Status: No\n", 100)
+	for _, text := range []string{fields + "From: a@b\nTo: c@d\n\n", "\uFEFFFrom: a@b\nTo: c@d\n\n", "DKIM-Signature: v=1\nReceived: x\n\n"} {
+		if !message.LooksLikeMail([]byte(text)) {
+			t.Errorf("%.40q does not", text)
+		}
+	}
+}
 
 func TestLooksLikeDbox(t *testing.T) {
 	whole := dbox("A: b\n\nhello\n")

@@ -2,6 +2,7 @@ package repo_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -260,4 +261,28 @@ func FuzzUnpackClump(f *testing.F) {
 			t.Errorf("what it unpacks to does not come back: %v", err)
 		}
 	})
+}
+
+// What is compressed already is told from what is not, whatever class it has.
+func TestKeptApart(t *testing.T) {
+	noise := make([]byte, 50_000)
+	rand.NewChaCha8([32]byte{9}).Read(noise)
+	prose := bytes.Repeat([]byte("words and words; "), 3000)
+	russian := bytes.Repeat([]byte("слова и слова; "), 3000)
+	half := slices.Concat(noise[:25_000], prose[:25_000])
+	for _, tt := range []struct {
+		name string
+		data []byte
+		want bool
+	}{{"noise", noise, true}, {"short noise", noise[:3000], false}, {"prose", prose, false}, {"prose of other letters", russian, false},
+		{"noise and prose", half, false}, {"base64", []byte(base64.StdEncoding.EncodeToString(noise)), false}} {
+		for _, class := range []blob.Class{blob.Bin, blob.Text} {
+			if got := repo.KeptApart(class, tt.data); got != tt.want {
+				t.Errorf("%s of class %v: %v", tt.name, class, got)
+			}
+		}
+		if repo.KeptApart(blob.Head, tt.data) || repo.KeptApart(blob.Page, tt.data) {
+			t.Errorf("%s in a head or a page", tt.name)
+		}
+	}
 }

@@ -45,6 +45,9 @@ func DecodeHead(plain []byte) (*IndexHead, error) { return decodeHead(plain) }
 // NewEncoder returns an encoder as clumps are compressed with.
 var NewEncoder = newEncoder
 
+// KeptApart reports whether a piece goes to the clumps that are not worth compressing.
+func KeptApart(class blob.Class, data []byte) bool { return mayBeDense(class, data) && isDense(data) }
+
 // RoundTripClump packs a clump as a Writer does and unpacks it as a reader does.
 func RoundTripClump(level Compression, raw []byte) (packed, unpacked []byte, err error) {
 	c, err := newCompressor(level)
