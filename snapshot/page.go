@@ -64,6 +64,7 @@ func (k *treeKind) parseChild(r *reader) child {
 type pager struct {
 	kind    treeKind
 	saver   Saver
+	leaf    func(Leaf) // told of each page of level 0; may be nil
 	h       *blob.Hasher
 	levels  []*level
 	scratch []byte
@@ -96,7 +97,7 @@ func (p *pager) level(lv int) *level {
 func (p *pager) add(ctx context.Context, lv int, rec []byte, key Key, counts Counts, cut []byte) error {
 	l := p.level(lv)
 	if l.n > 0 && len(l.buf)-pageHeader+len(rec) > maxPage {
-		if err := p.save(ctx, lv); err != nil {
+		if err := p.save(ctx, lv, false); err != nil {
 			return err
 		}
 	}
@@ -110,7 +111,7 @@ func (p *pager) add(ctx context.Context, lv int, rec []byte, key Key, counts Cou
 	if lv > 0 && l.n == 1 || cut == nil || !p.cuts(lv, cut) {
 		return nil
 	}
-	return p.save(ctx, lv)
+	return p.save(ctx, lv, true)
 }
 
 func (p *pager) cuts(lv int, cut []byte) bool {
@@ -119,8 +120,9 @@ func (p *pager) cuts(lv int, cut []byte) bool {
 	return binary.LittleEndian.Uint32(sum[:])%p.kind.fan == 0
 }
 
-// save ends the page of a level, and adds it to the level above.
-func (p *pager) save(ctx context.Context, lv int) error {
+// save ends the page of a level, and adds it to the level above. cut says that
+// its last record ended it.
+func (p *pager) save(ctx context.Context, lv int, cut bool) error {
 	l := p.levels[lv]
 	id, err := p.saver.SavePage(ctx, l.buf)
 	if err != nil {
@@ -128,12 +130,21 @@ func (p *pager) save(ctx context.Context, lv int) error {
 		return p.err
 	}
 	c := child{key: l.last, id: id, counts: l.counts}
+	l.buf, l.n, l.counts = l.buf[:pageHeader], 0, Counts{}
+	return p.saved(ctx, lv, c, cut)
+}
+
+// saved adds a page of a level, which is stored, to the level above.
+func (p *pager) saved(ctx context.Context, lv int, c child, isCut bool) error {
+	l := p.levels[lv]
 	if l.saved == 0 {
 		l.first = c
 	}
 	l.saved++
-	l.buf, l.n, l.counts = l.buf[:pageHeader], 0, Counts{}
-	cut := id[:]
+	if lv == 0 && p.leaf != nil {
+		p.leaf(Leaf{Last: c.key, ID: c.id, Counts: c.counts, Cut: isCut})
+	}
+	cut := c.id[:]
 	if p.kind.keyed {
 		cut = []byte(c.key)
 	}
@@ -146,7 +157,7 @@ func (p *pager) finish(ctx context.Context) (Root, error) {
 	for lv := 0; ; lv++ {
 		l := p.level(lv)
 		if l.n > 0 || l.saved == 0 {
-			if err := p.save(ctx, lv); err != nil {
+			if err := p.save(ctx, lv, false); err != nil {
 				return Root{}, err
 			}
 		}

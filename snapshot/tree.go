@@ -68,6 +68,37 @@ func (b *Builder) Add(ctx context.Context, k Key, e *Entry) error {
 	return nil
 }
 
+// A Leaf is a page of entries.
+type Leaf struct {
+	Last   Key // of its entries
+	ID     blob.ID
+	Counts Counts
+	Cut    bool // its last key ended it, whatever comes behind
+}
+
+// OnLeaf has fn told of each leaf when it is complete, in the order of the keys.
+func (b *Builder) OnLeaf(fn func(Leaf)) { b.m.pager.leaf = fn }
+
+// Take adds the entries of a leaf that another Builder made with the same key
+// and the same storage has, without a look at them. first is the key of its first
+// entry. It reports false, and adds nothing, where adding the entries one by one
+// would not make the same page: then the caller has to do that.
+func (b *Builder) Take(ctx context.Context, first Key, l Leaf) (bool, error) {
+	m := &b.m
+	switch {
+	case m.pager.err != nil:
+		return false, m.pager.err
+	case ctx.Err() != nil:
+		return false, ctx.Err()
+	case !l.Cut || m.pager.level(0).n > 0:
+		return false, nil
+	case m.any && first <= m.last || l.Last < first:
+		return false, fmt.Errorf("taking over a page up to %q: it does not come behind %q", l.Last.Path(), m.last.Path())
+	}
+	m.last, m.any = l.Last, true
+	return true, m.pager.saved(ctx, 0, child{key: l.Last, id: l.ID, counts: l.Counts}, true)
+}
+
 // Finish stores the last pages and returns the root. The Builder is of no
 // more use.
 func (b *Builder) Finish(ctx context.Context) (Root, error) { return b.m.finish(ctx) }
