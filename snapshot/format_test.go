@@ -208,6 +208,10 @@ func TestGolden(t *testing.T) {
 		t.Fatal(err, err2)
 	}
 	line("snapshot", hex.EncodeToString(data))
+	if data, err = countedSnapshot().Encode(); err != nil {
+		t.Fatal(err)
+	}
+	line("snapshot with messages", hex.EncodeToString(data))
 
 	if *update {
 		if err := os.MkdirAll("testdata", 0o755); err != nil {
