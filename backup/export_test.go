@@ -43,21 +43,32 @@ type ParentRecord struct {
 	Entry string // encoded
 }
 
-// WriteParent makes a parent cache of records.
-func WriteParent(path string, records []ParentRecord) error {
-	w := newParentWriter(path, parentHead{})
-	for _, r := range records {
-		it := item{key: r.Key, role: r.Role, st: stat{id: identity{r.Inode, r.Ctime}}}
-		w.add(&it, []byte(r.Entry))
+// WriteParent makes a parent cache of records, some to a leaf.
+func WriteParent(dir string, records []ParentRecord) error {
+	const some = 7
+	w := newParentWriter(dir, nil, parentHead{})
+	for i, r := range records {
+		w.add(&known{key: []byte(r.Key), role: r.Role, id: identity{r.Inode, r.Ctime}, entry: []byte(r.Entry)})
+		if i%some == some-1 || i == len(records)-1 {
+			w.end(snapshot.Leaf{Last: r.Key, Counts: snapshot.Counts{Entries: uint64(i%some + 1)}})
+		}
 	}
 	return w.commit()
 }
 
 // WriteParentBlock makes a parent cache with one block of any bytes.
-func WriteParentBlock(path string, block []byte) error {
-	w := newParentWriter(path, parentHead{})
+func WriteParentBlock(dir string, block []byte) error {
+	w := newParentWriter(dir, nil, parentHead{})
 	w.block = append(w.block, block...)
+	w.end(snapshot.Leaf{Last: "\xff\xff"})
 	return w.commit()
+}
+
+// BlocksOf returns the path of the file of blocks of a parent cache.
+func BlocksOf(dir string) string {
+	p := openParent(dir, blob.ID{})
+	defer p.close()
+	return p.blocks.Name()
 }
 
 // ReadParent returns the records of a parent cache as far as they can be read,

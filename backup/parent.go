@@ -3,7 +3,9 @@ package backup
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
 	"sort"
 
 	"restante/blob"
@@ -11,34 +13,47 @@ import (
 	"restante/snapshot"
 )
 
-// The parent cache is one file for each store and host on this machine: what
+// The parent cache is a folder for each store and host on this machine: what
 // the last snapshot holds, together with what tells that a file is still the
 // same. It is a cache: when it is gone or does not fit, every file is read,
-// and nothing new is stored. Its format may change with any version:
+// and nothing new is stored. Its format may change with any version.
 //
-//	"restante parent 2\n"
+// The file "leaves" is written anew by each run:
+//
+//	"restante parent 3\n"
 //	32 bytes  hash of the options that decide what a snapshot holds
 //	16 bytes  session of the snapshot
 //	 8 bytes  start of its run, in seconds since 1970
 //	 8 bytes  number of mailboxes in it
-//	blocks of records, in the order of their keys; a record is
-//	   uvarint n, n bytes of key
-//	   1 byte: what the file was to the mail server (see mailstore.FileRole)
-//	   uvarint inode, varint seconds and uvarint nanoseconds of ctime
-//	   uvarint n, n bytes of entry (see package snapshot)
-//	fences: for each block uvarint n, n bytes of its first key, uvarint offset,
-//	   uvarint length, the first 16 bytes of its BLAKE3
-//	 8 bytes  offset of the fences, 8 bytes number of files, 8 bytes of messages
-//	16 bytes  of BLAKE3 of all but the blocks
+//	 8 bytes  number of the file of blocks
+//	the leaves of the snapshot's tree, in order; for each
+//	   uvarint n, n bytes: its last key; 32 bytes: its ID
+//	   uvarints: sums of entries, files, messages, bytes and unsaved paths
+//	   1 byte: 1 if its last key ended it, else 0
+//	   uvarint offset, uvarint length, the first 16 bytes of the BLAKE3 of its block
+//	16 bytes  of BLAKE3 of all before
+//
+// To the file "blocks-NUMBER", whose number is in 16 hexadecimal digits, a run
+// appends a block for each leaf that the one before it did not have. A block has
+// the records of a leaf in the order of their keys:
+//
+//	uvarint n, n bytes of key
+//	1 byte: what the file was to the mail server (see mailstore.FileRole)
+//	uvarint inode, varint seconds and uvarint nanoseconds of ctime
+//	uvarint n, n bytes of entry (see package snapshot)
 //
 // All numbers of fixed size are little endian.
-const parentMagic = "restante parent 2\n"
+const (
+	parentMagic  = "restante parent 3\n"
+	leavesName   = "leaves"
+	blocksPrefix = "blocks-"
+)
 
 const (
-	parentHeader  = len(parentMagic) + 32 + 16 + 8 + 8
-	parentNumbers = 8 + 8 + 8
-	parentSum     = 16
-	parentBlock   = 64 << 10
+	parentHeader = len(parentMagic) + 32 + 16 + 8 + 8 + 8
+	parentSum    = 16
+	maxLeaves    = 1 << 30 // bytes of the file "leaves" that are taken seriously
+	maxBlock     = 16 << 20
 )
 
 // errParent says that a parent cache cannot be used.
@@ -51,14 +66,15 @@ type known struct {
 	role  mailstore.FileRole
 	id    identity
 	entry []byte
+
+	leaf, slot int // where it is: the number of the leaf, and that in its block
 }
 
-// A fence says where a block of the parent cache begins.
-type fence struct {
-	first  snapshot.Key
-	offset int64
-	length int64
-	sum    [parentSum]byte
+// A leafRef is a leaf of the snapshot's tree, and where its block lies.
+type leafRef struct {
+	snapshot.Leaf
+	offset, length int64
+	sum            [parentSum]byte
 }
 
 // A parentHead is how a parent cache begins.
@@ -67,16 +83,18 @@ type parentHead struct {
 	session   [16]byte
 	started   int64
 	mailboxes uint64
+	number    uint64 // of the file of blocks
 }
 
 func (h parentHead) encode() []byte {
 	b := append([]byte(parentMagic), h.options[:]...)
 	b = append(b, h.session[:]...)
 	b = binary.LittleEndian.AppendUint64(b, uint64(h.started))
-	return binary.LittleEndian.AppendUint64(b, h.mailboxes)
+	b = binary.LittleEndian.AppendUint64(b, h.mailboxes)
+	return binary.LittleEndian.AppendUint64(b, h.number)
 }
 
-// decodeHead reads what encode wrote; b is as long.
+// decodeHead reads what encode wrote; b is as long at least.
 func decodeHead(b []byte) (h parentHead, err error) {
 	if string(b[:len(parentMagic)]) != parentMagic {
 		return h, errParent
@@ -85,18 +103,21 @@ func decodeHead(b []byte) (h parentHead, err error) {
 	h.options, h.session = blob.ID(b[:32]), [16]byte(b[32:48])
 	h.started = int64(binary.LittleEndian.Uint64(b[48:]))
 	h.mailboxes = binary.LittleEndian.Uint64(b[56:])
+	h.number = binary.LittleEndian.Uint64(b[64:])
 	return h, nil
 }
 
-// A parent is an open parent cache. It serves one goroutine. A nil *parent is
-// one that knows nothing.
+func blocksName(number uint64) string { return fmt.Sprintf(blocksPrefix+"%016x", number) }
+
+// A parent is an open parent cache. It serves one goroutine; see share. A nil
+// *parent is one that knows nothing.
 type parent struct {
 	parentHead
-	f      *os.File
-	fences []fence
-	end    int64  // of the last block
-	files  uint64 // that it knows
-	mails  uint64 // in them
+	blocks *os.File
+	leaves []leafRef
+	counts snapshot.Counts // of all leaves
+	end    int64           // of the blocks that leaves refer to
+	live   int64           // bytes of these
 
 	// What was read last: cursors follow each other closely.
 	memo [2]struct {
@@ -105,78 +126,69 @@ type parent struct {
 	}
 }
 
-// openParent opens the parent cache at path if it was made with the options
-// that have this hash. It returns nil when there is none that can be used.
-func openParent(path string, options blob.ID) *parent {
-	f, err := os.Open(path)
+// openParent opens the parent cache in the folder dir if it was made with the
+// options that have this hash. It returns nil when there is none that can be used.
+func openParent(dir string, options blob.ID) *parent {
+	data, err := readLeaves(filepath.Join(dir, leavesName))
 	if err != nil {
 		return nil
 	}
-	p := &parent{f: f}
-	if err := p.readFrame(); err != nil || p.options != options {
-		f.Close()
+	p := &parent{}
+	if p.parentHead, err = decodeHead(data); err != nil || p.options != options {
+		return nil
+	}
+	if err := p.parseLeaves(data[parentHeader : len(data)-parentSum]); err != nil {
+		return nil
+	}
+	if p.blocks, err = os.Open(filepath.Join(dir, blocksName(p.number))); err != nil {
 		return nil
 	}
 	return p
 }
 
-// readFrame reads and checks all but the blocks.
-func (p *parent) readFrame() error {
-	info, err := p.f.Stat()
+// readLeaves reads the file "leaves" and checks its sum.
+func readLeaves(path string) ([]byte, error) {
+	info, err := os.Stat(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	end := info.Size() - parentNumbers - parentSum
-	if end < int64(parentHeader) {
-		return errParent
+	if info.Size() > maxLeaves || info.Size() < int64(parentHeader+parentSum) {
+		return nil, errParent
 	}
-	head, tail := make([]byte, parentHeader), make([]byte, parentNumbers+parentSum)
-	if _, err := p.f.ReadAt(head, 0); err != nil {
-		return err
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
 	}
-	if _, err := p.f.ReadAt(tail, end); err != nil {
-		return err
+	n := len(data) - parentSum
+	if n < parentHeader {
+		return nil, errParent
 	}
-	numbers, sum := tail[:parentNumbers], tail[parentNumbers:]
-	p.end = int64(binary.LittleEndian.Uint64(numbers))
-	if p.end < int64(parentHeader) || p.end > end {
-		return errParent
+	if sum := blob.NameOf(data[:n]); string(sum[:parentSum]) != string(data[n:]) {
+		return nil, errParent
 	}
-	fences := make([]byte, end-p.end)
-	if _, err := p.f.ReadAt(fences, p.end); err != nil {
-		return err
-	}
-	if string(frameSum(head, fences, numbers)) != string(sum) {
-		return errParent
-	}
-	p.files = binary.LittleEndian.Uint64(numbers[8:])
-	p.mails = binary.LittleEndian.Uint64(numbers[16:])
-	if p.parentHead, err = decodeHead(head); err != nil {
-		return err
-	}
-	return p.parseFences(fences)
+	return data, nil
 }
 
-// frameSum covers all of a parent cache but its blocks, which the fences cover.
-func frameSum(head, fences, numbers []byte) []byte {
-	h := blob.NewNameHash()
-	h.Write(head)
-	h.Write(fences)
-	h.Write(numbers)
-	sum := h.ID()
-	return sum[:parentSum]
-}
-
-func (p *parent) parseFences(b []byte) error {
+func (p *parent) parseLeaves(b []byte) error {
 	d := parentDecoder{b: b}
 	for len(d.b) > 0 && !d.bad {
-		f := fence{first: snapshot.Key(d.bytes(d.uvarint()))}
-		f.offset, f.length = int64(d.uvarint()), int64(d.uvarint())
-		copy(f.sum[:], d.bytes(parentSum))
-		if f.offset < int64(parentHeader) || f.length < 0 || f.offset > p.end || f.length > p.end-f.offset {
+		var l leafRef
+		l.Last = snapshot.Key(d.bytes(d.uvarint()))
+		copy(l.ID[:], d.bytes(blob.IDSize))
+		c := &l.Counts
+		for _, n := range []*uint64{&c.Entries, &c.Files, &c.Messages, &c.Bytes, &c.Unsaved} {
+			*n = d.uvarint()
+		}
+		l.Cut = d.byte() == 1
+		l.offset, l.length = int64(d.uvarint()), int64(d.uvarint())
+		copy(l.sum[:], d.bytes(parentSum))
+		if l.offset < 0 || l.length < 0 || l.length > maxBlock || l.offset+l.length < 0 || !p.counts.Add(l.Counts) ||
+			len(p.leaves) > 0 && l.Last <= p.leaves[len(p.leaves)-1].Last {
 			return errParent
 		}
-		p.fences = append(p.fences, f)
+		p.end = max(p.end, l.offset+l.length)
+		p.live += l.length
+		p.leaves = append(p.leaves, l)
 	}
 	if d.bad {
 		return errParent
@@ -184,22 +196,53 @@ func (p *parent) parseFences(b []byte) error {
 	return nil
 }
 
-// block reads a block and checks it.
-func (p *parent) block(f fence) ([]byte, error) {
+func (l *leafRef) append(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(len(l.Last)))
+	b = append(b, l.Last...)
+	b = append(b, l.ID[:]...)
+	c := l.Counts
+	for _, n := range [...]uint64{c.Entries, c.Files, c.Messages, c.Bytes, c.Unsaved} {
+		b = binary.AppendUvarint(b, n)
+	}
+	cut := byte(0)
+	if l.Cut {
+		cut = 1
+	}
+	b = append(b, cut)
+	b = binary.AppendUvarint(b, uint64(l.offset))
+	b = binary.AppendUvarint(b, uint64(l.length))
+	return append(b, l.sum[:]...)
+}
+
+// share returns the same cache for another goroutine.
+func (p *parent) share() *parent {
+	if p == nil {
+		return nil
+	}
+	again := *p
+	again.memo = [2]struct {
+		offset int64
+		bytes  []byte
+	}{}
+	return &again
+}
+
+// block reads the block of a leaf and checks it.
+func (p *parent) block(l *leafRef) ([]byte, error) {
 	for _, m := range p.memo {
-		if m.offset == f.offset {
+		if m.bytes != nil && m.offset == l.offset {
 			return m.bytes, nil
 		}
 	}
-	b := make([]byte, f.length)
-	if _, err := p.f.ReadAt(b, f.offset); err != nil {
+	b := make([]byte, l.length)
+	if _, err := p.blocks.ReadAt(b, l.offset); err != nil {
 		return nil, err
 	}
-	if sum := blob.NameOf(b); [parentSum]byte(sum[:parentSum]) != f.sum {
+	if sum := blob.NameOf(b); [parentSum]byte(sum[:parentSum]) != l.sum {
 		return nil, errParent
 	}
 	p.memo[1] = p.memo[0]
-	p.memo[0].offset, p.memo[0].bytes = f.offset, b
+	p.memo[0].offset, p.memo[0].bytes = l.offset, b
 	return b, nil
 }
 
@@ -213,17 +256,23 @@ func (p *parent) id() [16]byte {
 
 func (p *parent) close() {
 	if p != nil {
-		p.f.Close()
+		p.blocks.Close()
 	}
 }
 
 // from returns a cursor that begins at the first record whose key is at least k.
 func (p *parent) from(k snapshot.Key) *cursor {
-	if p == nil {
-		return &cursor{}
+	c := &cursor{p: p, leaf: -1}
+	if p != nil {
+		c.leaf = p.search(k) - 1
+		c.low = k
 	}
-	i := sort.Search(len(p.fences), func(i int) bool { return p.fences[i].first > k })
-	return &cursor{p: p, fences: p.fences[max(i-1, 0):]}
+	return c
+}
+
+// search returns the first leaf that may hold k or a key behind it.
+func (p *parent) search(k snapshot.Key) int {
+	return sort.Search(len(p.leaves), func(i int) bool { return p.leaves[i].Last >= k })
 }
 
 // messages returns the files directly in the folder with this key by the base
@@ -257,21 +306,24 @@ func cutKey(k []byte, prefix snapshot.Key) (rest string, ok bool) {
 
 // A cursor reads a parent cache in the order of its keys.
 type cursor struct {
-	p      *parent
-	fences []fence // of the blocks to come
-	d      parentDecoder
-	next   known
-	full   bool // next holds a record
+	p    *parent
+	leaf int          // that of d, -1 before the first
+	low  snapshot.Key // leaves that end before it are passed
+	d    parentDecoder
+	next known
+	full bool // next holds a record
 }
 
 // find returns the record with key k, if there is one. Keys asked for must
-// ascend. A damaged block ends the cursor: what follows counts as unknown
-// and is read from the store.
+// ascend. What is in a damaged block counts as unknown and is read from the store.
 //
 // If base is not empty, it is the key of a message without its flags. Then
 // find may return the record of another key with this base, if there is none
 // with key k.
 func (c *cursor) find(k, base snapshot.Key) (old known, found bool) {
+	if c.low = k; base != "" {
+		c.low = base // which all names of a message begin with
+	}
 	for c.full || c.read() {
 		c.full = true
 		if string(c.next.key) > string(k) {
@@ -302,26 +354,43 @@ func sameBase(k []byte, base snapshot.Key) bool {
 
 // read takes the next record and reports whether there was one.
 func (c *cursor) read() bool {
-	for len(c.d.b) == 0 {
-		if len(c.fences) == 0 {
-			return false
+	for {
+		for len(c.d.b) == 0 || c.p.leaves[c.leaf].Last < c.low {
+			if !c.turn() {
+				return false
+			}
 		}
-		block, err := c.p.block(c.fences[0])
-		if err != nil {
-			c.fences = nil
-			return false
+		n := known{leaf: c.leaf, slot: c.next.slot + 1}
+		n.key = c.d.bytes(c.d.uvarint())
+		n.role = mailstore.FileRole(c.d.byte())
+		n.id = identity{inode: c.d.uvarint(), ctime: snapshot.Time{Sec: c.d.varint(), Nsec: uint32(c.d.uvarint())}}
+		n.entry = c.d.bytes(c.d.uvarint())
+		if !c.d.bad {
+			c.next = n
+			return true
 		}
-		c.fences = c.fences[1:]
-		c.d = parentDecoder{b: block}
+		c.d.b = nil // what is left of the block makes no sense
 	}
-	c.next.key = c.d.bytes(c.d.uvarint())
-	c.next.role = mailstore.FileRole(c.d.byte())
-	c.next.id = identity{inode: c.d.uvarint(), ctime: snapshot.Time{Sec: c.d.varint(), Nsec: uint32(c.d.uvarint())}}
-	c.next.entry = c.d.bytes(c.d.uvarint())
-	if c.d.bad {
-		c.fences, c.d.b = nil, nil
+}
+
+// turn goes to the next block that can be read and holds keys that are looked for.
+func (c *cursor) turn() bool {
+	c.d = parentDecoder{}
+	if c.p == nil {
+		return false
 	}
-	return !c.d.bad
+	for c.leaf++; c.leaf < len(c.p.leaves); c.leaf++ {
+		l := &c.p.leaves[c.leaf]
+		if l.Last < c.low {
+			continue
+		}
+		if block, err := c.p.block(l); err == nil && len(block) > 0 {
+			c.d, c.next = parentDecoder{b: block}, known{slot: -1}
+			return true
+		}
+	}
+	c.leaf = len(c.p.leaves)
+	return false
 }
 
 // A parentDecoder takes bytes apart from the front; bad says that they ended early.

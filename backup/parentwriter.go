@@ -1,9 +1,11 @@
 package backup
 
 import (
+	"bufio"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,20 +14,23 @@ import (
 	"restante/snapshot"
 )
 
-// A parentWriter writes the next parent cache beside the one in use. What goes
-// wrong with it does not keep the backup from going on: commit tells. A nil
-// *parentWriter writes nothing.
+// A parentWriter writes the next parent cache. What goes wrong with it does not
+// keep the backup from going on: commit tells. A nil *parentWriter writes nothing.
+//
+// Blocks of the cache in use are referred to, and not written again, until half
+// of what the file of blocks holds is of no use; then the rest goes to a new one.
 type parentWriter struct {
-	path     string
-	f        *os.File
-	err      error // the first
-	offset   int64
-	head     []byte
-	block    []byte
-	first    snapshot.Key // of the block
-	fences   []byte
-	files    uint64
-	messages uint64
+	dir    string
+	err    error // the first
+	last   *parent
+	number uint64 // of the file of blocks
+	copies bool   // the blocks of last are in another file
+	blocks *os.File
+	out    *bufio.Writer
+	offset int64
+	leaves *os.File
+	list   []byte // leaves, encoded
+	block  []byte // records of the leaf at hand
 }
 
 // createParent starts the cache that replaces the one in use. A dry run makes none.
@@ -33,84 +38,113 @@ func (run *run) createParent() *parentWriter {
 	if run.opts.DryRun {
 		return nil
 	}
-	return newParentWriter(run.parentPath(), parentHead{options: run.optionsHash(), session: run.session.ID(),
+	return newParentWriter(run.parentPath(), run.parent.share(), parentHead{options: run.optionsHash(), session: run.session.ID(),
 		started: run.started.Unix(), mailboxes: uint64(len(run.opts.Store.Mailboxes))})
 }
 
-func newParentWriter(path string, head parentHead) *parentWriter {
-	w := &parentWriter{path: path, head: head.encode()}
-	if w.err = w.create(); w.err == nil {
-		w.write(w.head)
+// newParentWriter starts a cache in the folder dir. last is the one in use there, or nil.
+func newParentWriter(dir string, last *parent, head parentHead) *parentWriter {
+	w := &parentWriter{dir: dir, last: last, number: rand.Uint64()}
+	if last != nil {
+		w.copies = last.end > 2*last.live
+		if !w.copies {
+			w.number, w.offset = last.number, last.end
+		}
 	}
+	head.number = w.number
+	w.list = head.encode()
+	w.err = w.create()
 	return w
 }
 
-// create makes the file. What a killed run left goes: nobody else works on
-// this store now.
+// create opens the files. What killed runs left goes: nobody else works on this
+// store now.
 func (w *parentWriter) create() error {
-	dir, name := filepath.Split(w.path)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := os.MkdirAll(w.dir, 0o700); err != nil {
 		return err
 	}
-	entries, err := os.ReadDir(dir)
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), name+"-") {
-			err = errors.Join(err, os.Remove(filepath.Join(dir, e.Name())))
-		}
+	if err := w.clean(); err != nil {
+		return err
 	}
+	var err error
+	if w.leaves, err = os.CreateTemp(w.dir, leavesName+"-*"); err != nil {
+		return err
+	}
+	w.blocks, err = os.OpenFile(filepath.Join(w.dir, blocksName(w.number)), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
-	w.f, err = os.CreateTemp(dir, name+"-*")
+	if err = w.blocks.Truncate(w.offset); err == nil {
+		_, err = w.blocks.Seek(w.offset, 0)
+	}
+	w.out = bufio.NewWriterSize(w.blocks, 128<<10)
 	return err
 }
 
-func (w *parentWriter) write(b []byte) {
-	if w.err != nil {
-		return
+// clean removes what neither the cache in use nor this one needs.
+func (w *parentWriter) clean() error {
+	entries, err := os.ReadDir(w.dir)
+	for _, e := range entries {
+		name := e.Name()
+		inUse := name == leavesName || w.last != nil && name == blocksName(w.last.number) || name == blocksName(w.number)
+		if !inUse && (strings.HasPrefix(name, leavesName+"-") || strings.HasPrefix(name, blocksPrefix)) {
+			err = errors.Join(err, os.Remove(filepath.Join(w.dir, name)))
+		}
 	}
-	w.offset += int64(len(b))
-	_, w.err = w.f.Write(b)
+	return err
 }
 
-// add appends a record; keys ascend. entry is encoded.
-func (w *parentWriter) add(it *item, entry []byte) {
+// add appends a record to the block at hand; keys ascend. entry is encoded.
+func (w *parentWriter) add(r *known) {
 	if w == nil || w.err != nil {
 		return
 	}
-	if len(w.block) == 0 {
-		w.first = it.key
-	}
-	b := binary.AppendUvarint(w.block, uint64(len(it.key)))
-	b = append(b, it.key...)
-	b = append(b, byte(it.role))
-	b = binary.AppendUvarint(b, it.st.id.inode)
-	b = binary.AppendVarint(b, it.st.id.ctime.Sec)
-	b = binary.AppendUvarint(b, uint64(it.st.id.ctime.Nsec))
-	b = binary.AppendUvarint(b, uint64(len(entry)))
-	w.block = append(b, entry...)
-	if it.entry.Kind == snapshot.File {
-		w.files++
-		w.messages += it.entry.Messages
-	}
-	if len(w.block) >= parentBlock {
-		w.flush()
-	}
+	b := binary.AppendUvarint(w.block, uint64(len(r.key)))
+	b = append(b, r.key...)
+	b = append(b, byte(r.role))
+	b = binary.AppendUvarint(b, r.id.inode)
+	b = binary.AppendVarint(b, r.id.ctime.Sec)
+	b = binary.AppendUvarint(b, uint64(r.id.ctime.Nsec))
+	b = binary.AppendUvarint(b, uint64(len(r.entry)))
+	w.block = append(b, r.entry...)
 }
 
-// flush ends the block.
-func (w *parentWriter) flush() {
-	if len(w.block) == 0 {
+// end ends the block at hand, which has the records of this leaf.
+func (w *parentWriter) end(l snapshot.Leaf) {
+	if w == nil || w.err != nil || len(w.block) == 0 {
 		return
 	}
-	sum := blob.NameOf(w.block)
-	w.fences = binary.AppendUvarint(w.fences, uint64(len(w.first)))
-	w.fences = append(w.fences, w.first...)
-	w.fences = binary.AppendUvarint(w.fences, uint64(w.offset))
-	w.fences = binary.AppendUvarint(w.fences, uint64(len(w.block)))
-	w.fences = append(w.fences, sum[:parentSum]...)
-	w.write(w.block)
+	w.write(leafRef{Leaf: l}, w.block)
 	w.block = w.block[:0]
+}
+
+func (w *parentWriter) write(l leafRef, block []byte) {
+	if len(block) > maxBlock {
+		w.err = fmt.Errorf("the records up to %q have %d bytes", l.Last.Path(), len(block))
+		return
+	}
+	sum := blob.NameOf(block)
+	l.offset, l.length, l.sum = w.offset, int64(len(block)), [parentSum]byte(sum[:parentSum])
+	w.offset += l.length
+	w.list = l.append(w.list)
+	_, w.err = w.out.Write(block)
+}
+
+// take takes a leaf over from the cache in use.
+func (w *parentWriter) take(l *leafRef) {
+	if w == nil || w.err != nil {
+		return
+	}
+	if !w.copies {
+		w.list = l.append(w.list)
+		return
+	}
+	block, err := w.last.block(l)
+	if err != nil {
+		w.err = err
+		return
+	}
+	w.write(*l, block)
 }
 
 // commit puts the cache in its place. It is not synced: one that a crash
@@ -119,31 +153,44 @@ func (w *parentWriter) commit() error {
 	if w == nil {
 		return nil
 	}
-	w.flush()
-	numbers := binary.LittleEndian.AppendUint64(nil, uint64(w.offset))
-	numbers = binary.LittleEndian.AppendUint64(numbers, w.files)
-	numbers = binary.LittleEndian.AppendUint64(numbers, w.messages)
-	w.write(w.fences)
-	w.write(numbers)
-	w.write(frameSum(w.head, w.fences, numbers))
 	if w.err == nil {
-		w.err = w.f.Close()
+		w.err = w.out.Flush()
 	}
 	if w.err == nil {
-		w.err = os.Rename(w.f.Name(), w.path)
+		w.err = w.blocks.Close()
+	}
+	if w.err == nil {
+		sum := blob.NameOf(w.list)
+		_, w.err = w.leaves.Write(append(w.list, sum[:parentSum]...))
+	}
+	if w.err == nil {
+		w.err = w.leaves.Close()
+	}
+	if w.err == nil {
+		w.err = os.Rename(w.leaves.Name(), filepath.Join(w.dir, leavesName))
 	}
 	if w.err != nil {
 		return fmt.Errorf("writing the parent cache: %w", w.err)
 	}
-	w.f = nil
+	w.leaves, w.last = nil, nil
+	if err := w.clean(); err != nil {
+		return fmt.Errorf("removing an old parent cache: %w", err)
+	}
 	return nil
 }
 
 // discard drops the new cache, unless it was committed; the old one stays.
 func (w *parentWriter) discard() {
-	if w == nil || w.f == nil {
+	if w == nil || w.leaves == nil {
 		return
 	}
-	w.f.Close()
-	os.Remove(w.f.Name())
+	w.leaves.Close()
+	os.Remove(w.leaves.Name())
+	if w.blocks == nil {
+		return
+	}
+	w.blocks.Close()
+	if w.copies || w.last == nil {
+		os.Remove(w.blocks.Name())
+	}
 }

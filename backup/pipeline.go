@@ -27,8 +27,7 @@ type item struct {
 
 	old     snapshot.Kind  // what the parent has for it, or zero
 	held    uint64         // the messages in that
-	renamed bool           // the parent has it by another name
-	before  []byte         // the parent's entry, encoded
+	was     known          // what the parent has, if old is set
 	same    bool           // its content was not read: it is the parent's
 	reading bool           // a worker is to read it
 	entry   snapshot.Entry // what is recorded
@@ -39,6 +38,11 @@ type item struct {
 
 // isMessage reports whether the item is a message that the mail server shows.
 func (it *item) isMessage() bool { return it.role == mailstore.Message }
+
+// renamed reports whether the parent has the item by another name.
+func (it *item) renamed() bool {
+	return it.old != 0 && string(it.was.key) != string(it.key)
+}
 
 // fail makes the item an unsaved one.
 func (it *item) fail(err error) {

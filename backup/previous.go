@@ -173,11 +173,11 @@ func (run *run) dropParent() {
 	run.parent = nil
 }
 
-// parentPath returns where the parent cache of the store and host lies. Other
+// parentPath returns the folder of the parent cache of the store and host. Other
 // machines' caches of stores with these names are elsewhere.
 func (run *run) parentPath() string {
 	store := blob.NewHasher(run.repo.PieceKey()).Sum([]byte(run.opts.Host), []byte{0}, []byte(run.opts.Name))
-	return run.repo.CachePath(run.opts.CacheDir, filepath.Join("parent", store.String()[:16]))
+	return run.repo.CachePath(run.opts.CacheDir, filepath.Join("parents", store.String()[:16]))
 }
 
 // optionsHash covers the options that decide what a snapshot holds. After a

@@ -23,10 +23,12 @@ type recorder struct {
 	cache  *parentWriter
 	hasher *blob.Hasher
 	links  map[fileID]linkGroup
-	entry  []byte     // encoded
-	boxes  []boxCount // by mailbox
-	kept   uint64     // files of the parent that are still there, perhaps by another name
-	still  uint64     // messages of the parent that are
+	entry  []byte          // encoded
+	leaves []snapshot.Leaf // that the tree has completed, and the cache has not
+	taken  []takenRecord   // of one leaf of the parent, from its first on
+	boxes  []boxCount      // by mailbox
+	kept   uint64          // files of the parent that are still there, perhaps by another name
+	still  uint64          // messages of the parent that are
 	result Result
 }
 
@@ -50,6 +52,7 @@ func newRecorder(run *run, cache *parentWriter) (*recorder, error) {
 	key := run.repo.PieceKey()
 	rec := &recorder{run: run, pages: pages, tree: snapshot.NewBuilder(pages, key), cache: cache,
 		hasher: blob.NewHasher(key), links: map[fileID]linkGroup{}, boxes: make([]boxCount, len(run.opts.Store.Mailboxes))}
+	rec.tree.OnLeaf(func(l snapshot.Leaf) { rec.leaves = append(rec.leaves, l) })
 	rec.result.Snapshot = run.describe()
 	rec.result.Session = Session(run.session.ID())
 	return rec, nil
@@ -71,31 +74,66 @@ func (rec *recorder) item(ctx context.Context, it *item) error {
 		return nil
 	}
 	rec.link(it)
-	refused, err := rec.add(ctx, it)
-	if refused != nil {
-		it.fail(refused)
-		refused, err = rec.add(ctx, it)
-	}
-	if err := errors.Join(refused, err); err != nil {
+	if err := rec.put(ctx, it); err != nil {
 		return err
 	}
-	rec.cache.add(it, rec.entry)
 	rec.tell(it)
 	rec.count(it)
 	return nil
 }
 
-// add puts the item's entry into the tree. refused says that the format has no
-// room for what the entry says; then the tree is as it was.
+// put puts the item into the tree and the next parent cache. What the format
+// has no room for becomes an unsaved one.
+func (rec *recorder) put(ctx context.Context, it *item) error {
+	if it.same && !it.renamed() && it.st.links < 2 && it.entry.Link == (snapshot.LinkID{}) {
+		return rec.take(ctx, it) // its entry is the parent's
+	}
+	refused, err := rec.add(ctx, it)
+	if refused != nil {
+		it.fail(refused)
+		refused, err = rec.add(ctx, it)
+	}
+	return errors.Join(refused, err)
+}
+
+// add puts the item's entry into the tree, or takes it over if it is the
+// parent's. refused says that the format has no room for what the entry says;
+// then the tree is as it was.
 func (rec *recorder) add(ctx context.Context, it *item) (refused, err error) {
 	if rec.entry, refused = snapshot.AppendEntry(rec.entry[:0], &it.entry); refused != nil {
 		return refused, nil
+	}
+	if it.old != 0 && !it.renamed() && it.was.id == it.st.id && it.was.role == it.role && string(it.was.entry) == string(rec.entry) {
+		return nil, rec.take(ctx, it)
+	}
+	if err := rec.giveBack(ctx); err != nil {
+		return nil, err
 	}
 	err = rec.tree.Add(ctx, it.key, &it.entry)
 	if errors.Is(err, snapshot.ErrTooLarge) {
 		return err, nil
 	}
+	if err == nil {
+		rec.record(&known{key: []byte(it.key), role: it.role, id: it.st.id, entry: rec.entry})
+	}
 	return nil, err
+}
+
+// record adds a record to the cache, which the tree has. A leaf that is
+// complete ends its block, before or behind the record.
+func (rec *recorder) record(r *known) {
+	pending := true
+	for _, l := range rec.leaves {
+		if pending && string(l.Last) == string(r.key) {
+			rec.cache.add(r)
+			pending = false
+		}
+		rec.cache.end(l)
+	}
+	rec.leaves = rec.leaves[:0]
+	if pending {
+		rec.cache.add(r)
+	}
 }
 
 // gone counts what was listed and is not there any more.
@@ -152,12 +190,12 @@ func (rec *recorder) count(it *item) {
 		return
 	}
 	figures.NewMessages += it.entry.Messages - still
-	if it.renamed {
+	if it.renamed() {
 		figures.FlaggedMessages++
 	}
 	change := Same
 	switch {
-	case it.same || len(it.before) > 0 && string(it.before) == string(rec.entry):
+	case it.same || it.old != 0 && string(it.was.entry) == string(rec.entry):
 		figures.Unchanged++
 	case it.old == snapshot.File:
 		change = Changed
@@ -213,8 +251,14 @@ func (rec *recorder) finish(shrunk bool) (*Result, error) {
 	ctx, run := rec.run.keep, rec.run
 	s := &rec.result.Snapshot
 	var err error
+	if err = rec.giveBack(ctx); err != nil {
+		return nil, err
+	}
 	if s.Tree, err = rec.tree.Finish(ctx); err != nil {
 		return nil, err
+	}
+	for _, l := range rec.leaves {
+		rec.cache.end(l)
 	}
 	boxes := run.opts.Store.Mailboxes
 	if s.Mailboxes, err = rec.mailboxes(ctx, boxes); err != nil {
@@ -226,11 +270,11 @@ func (rec *recorder) finish(shrunk bool) (*Result, error) {
 	s.Incomplete = s.Tree.Counts.Unsaved > 0
 	s.Shrunk = shrunk
 	s.Run.BytesRead = run.progress.Bytes.Load()
-	if run.parent != nil && run.parent.files > rec.kept {
-		s.Run.Removed = run.parent.files - rec.kept
+	if run.parent != nil && run.parent.counts.Files > rec.kept {
+		s.Run.Removed = run.parent.counts.Files - rec.kept
 	}
-	if run.parent != nil && run.parent.mails > rec.still {
-		s.Run.RemovedMessages = run.parent.mails - rec.still
+	if run.parent != nil && run.parent.counts.Messages > rec.still {
+		s.Run.RemovedMessages = run.parent.counts.Messages - rec.still
 	}
 	rec.result.Mailboxes = int(s.Mailboxes.Counts.Entries)
 	rec.result.Example = rec.example(boxes)

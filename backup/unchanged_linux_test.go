@@ -28,14 +28,16 @@ func (f *fixture) pieces() uint64 {
 	return n
 }
 
-// parentCache returns the path of the only parent cache.
-func (f *fixture) parentCache() string {
+// parentCache returns the paths of the two files of the only parent cache.
+func (f *fixture) parentCache() (leaves, blocks string) {
 	f.t.Helper()
-	found, err := filepath.Glob(filepath.Join(f.cache, "*", "parent", "*"))
-	if err != nil || len(found) != 1 {
-		f.t.Fatalf("parent caches: %q, %v", found, err)
+	dir := filepath.Join(f.cache, "*", "parents", "*")
+	found, err := filepath.Glob(filepath.Join(dir, "leaves"))
+	others, err2 := filepath.Glob(filepath.Join(dir, "blocks-*"))
+	if err != nil || err2 != nil || len(found) != 1 || len(others) != 1 {
+		f.t.Fatalf("parent caches: %q, %q", found, others)
 	}
-	return found[0]
+	return found[0], others[0]
 }
 
 // settled is the rule of the real world.
@@ -149,24 +151,37 @@ func TestDamagedParentCache(t *testing.T) {
 	f.write("a/file", "before")
 	f.write("a/kept", "x")
 	f.clean()
-	good, err := os.ReadFile(f.parentCache())
-	must(t, err)
+	leaves, blocks := f.parentCache()
+	good := map[string][]byte{}
+	for _, path := range []string{leaves, blocks} {
+		data, err := os.ReadFile(path)
+		must(t, err)
+		good[path] = data
+	}
 	f.write("a/file", "after!")
 	f.write("a/other", "x")
 	if f.clean().Snapshot.Run.BytesRead != 6+1 {
 		t.Error("the whole cache was not used")
 	}
 	want := f.clean().Snapshot.Tree
-	r, path, rng := f.open(), f.parentCache(), rand.New(rand.NewPCG(1, 2))
-	check := func(what string, data []byte) {
+	r, rng := f.open(), rand.New(rand.NewPCG(1, 2))
+	check := func(what, path string, data []byte) {
 		t.Helper()
+		now, err := filepath.Glob(filepath.Join(filepath.Dir(leaves), "*"))
+		must(t, err)
+		for _, p := range now {
+			must(t, os.Remove(p))
+		}
+		for p, d := range good {
+			must(t, os.WriteFile(p, d, 0o600))
+		}
 		must(t, os.WriteFile(path, data, 0o600))
 		o := f.options()
 		o.Jobs = 1
 		result, err := backup.Run(t.Context(), r, o)
 		must(t, err)
 		if result.Snapshot.Tree != want {
-			t.Fatalf("%s: the snapshot is wrong", what)
+			t.Fatalf("%s of %s: the snapshot is wrong", what, filepath.Base(path))
 		}
 		f.forget(result)
 	}
@@ -174,34 +189,40 @@ func TestDamagedParentCache(t *testing.T) {
 	if testing.Short() {
 		step = 16
 	}
-	for i := 0; i < len(good); i += step {
-		flipped := append([]byte(nil), good...)
-		flipped[i] ^= byte(1 + rng.IntN(255))
-		check(fmt.Sprintf("byte %d of %d", i, len(good)), flipped)
+	for path, data := range good {
+		for i := 0; i < len(data); i += step {
+			flipped := append([]byte(nil), data...)
+			flipped[i] ^= byte(1 + rng.IntN(255))
+			check(fmt.Sprintf("byte %d of %d", i, len(data)), path, flipped)
+		}
+		for i := 0; i < len(data); i += 5 * step {
+			check(fmt.Sprintf("%d of %d bytes", i, len(data)), path, data[:i])
+			check(fmt.Sprintf("more than %d bytes", len(data)), path, append(data[:len(data):len(data)], make([]byte, i+1)...))
+		}
+		check("nothing", path, nil)
 	}
-	for i := 0; i < len(good); i += 5 * step {
-		check(fmt.Sprintf("%d of %d bytes", i, len(good)), good[:i])
-		check(fmt.Sprintf("more than %d bytes", len(good)), append(good[:len(good):len(good)], make([]byte, i+1)...))
-	}
-	check("empty", nil)
 }
 
-// A part of a large parent cache may be damaged; the rest serves.
+// A part of a large parent cache may be damaged; the rest serves, and the next
+// run knows all of it again.
 func TestDamagedBlockOfParentCache(t *testing.T) {
 	f := newFixture(t)
 	f.maildir("alice/Maildir", 1500)
 	first := f.clean()
-	data, err := os.ReadFile(f.parentCache())
+	_, blocks := f.parentCache()
+	data, err := os.ReadFile(blocks)
 	must(t, err)
 	data[len(data)*3/4] ^= 1
-	must(t, os.WriteFile(f.parentCache(), data, 0o600))
+	must(t, os.WriteFile(blocks, data, 0o600))
 	second := f.clean()
-	run := second.Snapshot.Run
 	if second.Snapshot.Tree != first.Snapshot.Tree {
 		t.Error("the tree is another one")
 	}
-	if run.Unchanged < 100 || run.New < 100 {
+	if run := second.Snapshot.Run; run.New == 0 || run.New > 500 || run.Unchanged+run.New != 1500 {
 		t.Errorf("run %+v", run)
+	}
+	if run := f.clean().Snapshot.Run; run.Unchanged != 1500 {
+		t.Errorf("the run after it: %+v", run)
 	}
 }
 
@@ -407,17 +428,51 @@ func TestLeftoversOfTheParentCache(t *testing.T) {
 	f := newFixture(t)
 	f.write("alice/file", "content")
 	f.clean()
-	left := f.parentCache() + "-12345"
-	must(t, os.WriteFile(left, []byte("half"), 0o600))
-	other := filepath.Join(filepath.Dir(left), "0123456789abcdef-1")
-	must(t, os.WriteFile(other, []byte("of another store"), 0o600))
+	leaves, blocks := f.parentCache()
+	left := []string{leaves + "-12345", filepath.Join(filepath.Dir(blocks), "blocks-0123456789abcdef")}
+	for _, path := range left {
+		must(t, os.WriteFile(path, []byte("half"), 0o600))
+	}
 	f.clean()
-	if _, err := os.Stat(left); err == nil {
-		t.Error("it is still there")
+	for _, path := range left {
+		if _, err := os.Stat(path); err == nil {
+			t.Errorf("%s is still there", path)
+		}
 	}
-	if _, err := os.Stat(other); err != nil {
-		t.Error("that of another store is gone, too")
+}
+
+// The file of blocks holds no more than twice what is of use.
+func TestParentCacheDoesNotGrow(t *testing.T) {
+	f := newFixture(t)
+	f.maildir("alice/Maildir", 300)
+	f.clean()
+	_, blocks := f.parentCache()
+	first := size(t, blocks)
+	names := map[string]bool{blocks: true}
+	for range 12 {
+		must(t, os.Chmod(f.root("alice/Maildir"), 0o700)) // its record is new each night
+		for i := range 300 {
+			must(t, os.Chmod(f.root("alice/Maildir/cur/"+messageName(i)+":2,S"), 0o600))
+		}
+		if run := f.clean().Snapshot.Run; run.Unchanged != 300 {
+			t.Fatalf("run %+v", run)
+		}
+		_, blocks = f.parentCache()
+		names[blocks] = true
+		if n := size(t, blocks); n > 3*first {
+			t.Fatalf("it has %d bytes, %d at first", n, first)
+		}
 	}
+	if len(names) < 3 {
+		t.Errorf("it was written anew %d times", len(names)-1)
+	}
+}
+
+func size(t *testing.T, path string) int64 {
+	t.Helper()
+	info, err := os.Stat(path)
+	must(t, err)
+	return info.Size()
 }
 
 // A cache that cannot be written is no reason not to back up.
@@ -425,7 +480,7 @@ func TestParentCacheCannotBeWritten(t *testing.T) {
 	f := newFixture(t)
 	f.write("alice/file", "content")
 	r := f.open()
-	dir := r.CachePath(f.cache, "parent")
+	dir := r.CachePath(f.cache, "parents")
 	must(t, os.WriteFile(dir, []byte("a file where the folder was to be"), 0o600))
 	result := f.clean()
 	if got, _ := f.restore(result); content(t, got)["alice/file"] != "content" {

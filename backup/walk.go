@@ -120,7 +120,11 @@ func (w *walker) walkFolder(ctx context.Context, s spot, st stat) error {
 // it is an unsaved one, and what can be known of what lies in it comes
 // nevertheless.
 func (w *walker) addFolder(ctx context.Context, s spot, st stat, err error) error {
-	it := item{key: s.key, st: st, mailbox: s.info.Mailbox, entry: entryOf(st)}
+	it := item{key: s.key, st: st, mailbox: s.info.Mailbox}
+	if old, found := w.parent.find(it.key, ""); found {
+		w.compare(&it, old)
+	}
+	it.entry = entryOf(st)
 	var xattrErr error
 	it.entry.Xattrs, xattrErr = s.dir.xattrs("")
 	if err := cmp.Or(err, xattrErr); err != nil {
@@ -221,15 +225,14 @@ func (w *walker) compare(it *item, old known) {
 	if err != nil {
 		return
 	}
-	it.old, it.before, it.held = e.Kind, old.entry, e.Messages
-	it.renamed = string(old.key) != string(it.key)
+	it.old, it.was, it.held = e.Kind, old, e.Messages
 	settled := w.run.parent.started - int64(w.run.limits.settle/time.Second)
 	mtimeSettled := it.st.mtime.Sec < settled || it.st.mtime.Sec > w.run.started.Unix()
 	if w.run.opts.Paranoid || e.Kind != snapshot.File || it.st.kind != e.Kind || e.Size != it.st.size || e.Mtime != it.st.mtime ||
 		old.id.inode != it.st.id.inode || old.role != it.role || !mtimeSettled {
 		return
 	}
-	if !it.renamed {
+	if !it.renamed() {
 		if old.id.ctime == it.st.id.ctime && it.st.id.ctime.Sec < settled {
 			it.entry, it.same, it.reading = e, true, false
 		}
