@@ -22,6 +22,14 @@
 // same base name, size, settled mtime and inode. By the same name another ctime
 // is a reason to read it.
 //
+// A folder of messages, "cur" or "new", is not even listed when it is at rest: its
+// own times and those of dovecot-uidlist are those of when it was listed last,
+// and lay an hour before that. Whatever comes, goes or is renamed in a folder
+// changes its times, so its messages are the parent's, and are taken over from
+// there. What is done to a message in its place, such as a change of its owner, does
+// not: therefore each folder is listed anew every few days (Options.Rescan),
+// some each night, and the snapshot says which were not.
+//
 // # A store in use
 //
 // See mailstore.Listing for how a Maildir is listed. A message that is not
@@ -71,7 +79,8 @@ type Options struct {
 	Jobs        int      // readers; 0 for one a processor
 	DryRun      bool     // the storage keeps nothing: leave the caches alone too
 	AllowShrink bool
-	Paranoid    bool // read every file, whatever its times say, and cut it by the newest rules
+	Paranoid    bool          // read every file, whatever its times say, and cut it by the newest rules
+	Rescan      time.Duration // list each folder of messages at least this often, even if it is at rest; 0: each time
 	Compression repo.Compression
 	MinFree     uint64
 
@@ -101,6 +110,7 @@ type limits struct {
 	lockWait time.Duration // for the lock of an mbox
 	lockSize uint64        // up to which an mbox is read under a lock
 	settle   time.Duration // how far before a run a file's times must lie to prove anything
+	restAge  int64         // seconds; see rest
 
 	// Which runs of a message become pieces of their own. DESIGN.md has the
 	// table behind the figures. They are part of the cutter's version.
@@ -111,7 +121,7 @@ type limits struct {
 }
 
 func defaultLimits() limits {
-	return limits{window: 64, early: 20_000, lockWait: 10 * time.Second, lockSize: 64 << 20, settle: 2 * time.Second, shareText: 512, literalText: 512}
+	return limits{window: 64, early: 20_000, lockWait: 10 * time.Second, lockSize: 64 << 20, settle: 2 * time.Second, restAge: restAge, shareText: 512, literalText: 512}
 }
 
 // A Change says what a file that was read is, compared to the parent.

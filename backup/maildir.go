@@ -16,6 +16,9 @@ type maildir struct {
 	dir   *folder
 	key   snapshot.Key
 	errs  map[string]error // by folder: why it could not be listed
+	rests map[string]*rest // by folder: those that are at rest, and are not listed
+	times map[string]times // by folder, before the messages were listed
+	uids  times            // of dovecot-uidlist, likewise
 	old   map[string]known // the parent's messages in "new", by base name, when needed; of the walk
 	latch latch            // keeps the control files until the messages are read
 
@@ -142,16 +145,11 @@ func (m *maildir) find(ctx context.Context, base string, tried mailstore.Message
 // saved; the order in which they are recorded is that of the keys all the same.
 func (w *walker) walkMaildir(ctx context.Context, s spot, names []string) (err error) {
 	m := &maildir{dir: s.dir, key: s.key}
-	listed, errs, err := m.list(ctx, s.beside)
+	messages, err := w.listMaildir(ctx, s, m, names)
 	if err != nil {
 		return err
 	}
-	m.errs = errs
 	w.run.event("listed", s.key)
-	messages := map[string][]string{}
-	for _, msg := range listed {
-		messages[msg.Dir] = append(messages[msg.Dir], msg.Name)
-	}
 	m.latch.add() // until "cur" has been handed out
 	inHand := true
 	defer func() {
@@ -184,6 +182,34 @@ func (w *walker) walkMaildir(ctx context.Context, s spot, names []string) (err e
 		}
 	}
 	return w.flush(ctx)
+}
+
+// listMaildir returns the messages of a Maildir by their folders, unless all of
+// these are at rest.
+func (w *walker) listMaildir(ctx context.Context, s spot, m *maildir, names []string) (map[string][]string, error) {
+	m.uids, m.times = w.uids(s), map[string]times{}
+	for _, name := range names {
+		if name == "cur" || name == "new" {
+			st, _ := s.lstat(name) // one that is not there has no time that comes again
+			m.times[name] = timesOf(st)
+		}
+	}
+	if m.rests = w.resting(s, names); len(m.rests) == len(m.times) {
+		return nil, nil
+	}
+	listed, errs, err := m.list(ctx, s.beside)
+	if err != nil {
+		return nil, err
+	}
+	m.errs = errs
+	m.rests = w.resting(s, names) // behind the listing: what left "new" meanwhile changed "cur"
+	messages := map[string][]string{}
+	for _, msg := range listed {
+		if m.rests[msg.Dir] == nil {
+			messages[msg.Dir] = append(messages[msg.Dir], msg.Name)
+		}
+	}
+	return messages, nil
 }
 
 // walkBeside records what lies beside "cur" and "new".
@@ -229,8 +255,18 @@ func (w *walker) walkMessages(ctx context.Context, s spot, m *maildir, name stri
 	}
 	defer sub.release()
 	in := spot{dir: sub, path: path, key: child(s.key, name), info: w.run.opts.Store.Dir(w.root, path)}
-	if err := w.addFolder(ctx, in, st, m.errs[name]); err != nil {
+	r := m.rests[name]
+	if r == nil {
+		r = &rest{key: in.key, times: m.times[name], uids: m.uids, listed: w.run.started.Unix()}
+	}
+	if err := w.addMessages(ctx, in, st, r, m.errs[name]); err != nil {
 		return err
+	}
+	if m.rests[name] != nil {
+		if err := w.takeOver(ctx, in, r); err != nil {
+			return err
+		}
+		return w.flush(ctx)
 	}
 	if name == "new" && early != nil {
 		if err := w.flush(ctx); err != nil {

@@ -26,11 +26,17 @@ import (
 //	 8 bytes  start of its run, in seconds since 1970
 //	 8 bytes  number of mailboxes in it
 //	 8 bytes  number of the file of blocks
+//	uvarint   number of leaves
 //	the leaves of the snapshot's tree, in order; for each
 //	   uvarint n, n bytes: its last key; 32 bytes: its ID
 //	   uvarints: sums of entries, files, messages, bytes and unsaved paths
 //	   1 byte: 1 if its last key ended it, else 0
 //	   uvarint offset, uvarint length, the first 16 bytes of the BLAKE3 of its block
+//	the folders of messages that may be at rest; for each
+//	   uvarint n, n bytes: its key
+//	   the times of the folder, and those of its Maildir's dovecot-uidlist: uvarint
+//	   inode, varint seconds and uvarint nanoseconds of ctime and mtime, uvarint size
+//	   varint: when it was listed, in seconds since 1970
 //	16 bytes  of BLAKE3 of all before
 //
 // To the file "blocks-NUMBER", whose number is in 16 hexadecimal digits, a run
@@ -115,6 +121,7 @@ type parent struct {
 	parentHead
 	blocks *os.File
 	leaves []leafRef
+	rests  map[snapshot.Key]*rest
 	counts snapshot.Counts // of all leaves
 	end    int64           // of the blocks that leaves refer to
 	live   int64           // bytes of these
@@ -137,7 +144,7 @@ func openParent(dir string, options blob.ID) *parent {
 	if p.parentHead, err = decodeHead(data); err != nil || p.options != options {
 		return nil
 	}
-	if err := p.parseLeaves(data[parentHeader : len(data)-parentSum]); err != nil {
+	if err := p.parse(data[parentHeader : len(data)-parentSum]); err != nil {
 		return nil
 	}
 	if p.blocks, err = os.Open(filepath.Join(dir, blocksName(p.number))); err != nil {
@@ -169,9 +176,10 @@ func readLeaves(path string) ([]byte, error) {
 	return data, nil
 }
 
-func (p *parent) parseLeaves(b []byte) error {
+// parse reads leaves and folders.
+func (p *parent) parse(b []byte) error {
 	d := parentDecoder{b: b}
-	for len(d.b) > 0 && !d.bad {
+	for n := d.uvarint(); n > 0 && !d.bad; n-- {
 		var l leafRef
 		l.Last = snapshot.Key(d.bytes(d.uvarint()))
 		copy(l.ID[:], d.bytes(blob.IDSize))
@@ -189,6 +197,11 @@ func (p *parent) parseLeaves(b []byte) error {
 		p.end = max(p.end, l.offset+l.length)
 		p.live += l.length
 		p.leaves = append(p.leaves, l)
+	}
+	p.rests = map[snapshot.Key]*rest{}
+	for len(d.b) > 0 {
+		r := d.rest()
+		p.rests[r.key] = &r
 	}
 	if d.bad {
 		return errParent

@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"restante/blob"
@@ -29,7 +30,10 @@ type parentWriter struct {
 	out    *bufio.Writer
 	offset int64
 	leaves *os.File
+	head   []byte
+	count  uint64 // of leaves
 	list   []byte // leaves, encoded
+	rests  []byte // folders, encoded
 	block  []byte // records of the leaf at hand
 }
 
@@ -52,7 +56,7 @@ func newParentWriter(dir string, last *parent, head parentHead) *parentWriter {
 		}
 	}
 	head.number = w.number
-	w.list = head.encode()
+	w.head = head.encode()
 	w.err = w.create()
 	return w
 }
@@ -126,7 +130,7 @@ func (w *parentWriter) write(l leafRef, block []byte) {
 	sum := blob.NameOf(block)
 	l.offset, l.length, l.sum = w.offset, int64(len(block)), [parentSum]byte(sum[:parentSum])
 	w.offset += l.length
-	w.list = l.append(w.list)
+	w.list, w.count = l.append(w.list), w.count+1
 	_, w.err = w.out.Write(block)
 }
 
@@ -136,7 +140,7 @@ func (w *parentWriter) take(l *leafRef) {
 		return
 	}
 	if !w.copies {
-		w.list = l.append(w.list)
+		w.list, w.count = l.append(w.list), w.count+1
 		return
 	}
 	block, err := w.last.block(l)
@@ -145,6 +149,13 @@ func (w *parentWriter) take(l *leafRef) {
 		return
 	}
 	w.write(*l, block)
+}
+
+// rest notes a folder.
+func (w *parentWriter) rest(r *rest) {
+	if w != nil {
+		w.rests = r.append(w.rests)
+	}
 }
 
 // commit puts the cache in its place. It is not synced: one that a crash
@@ -160,8 +171,9 @@ func (w *parentWriter) commit() error {
 		w.err = w.blocks.Close()
 	}
 	if w.err == nil {
-		sum := blob.NameOf(w.list)
-		_, w.err = w.leaves.Write(append(w.list, sum[:parentSum]...))
+		all := slices.Concat(w.head, binary.AppendUvarint(nil, w.count), w.list, w.rests)
+		sum := blob.NameOf(all)
+		_, w.err = w.leaves.Write(append(all, sum[:parentSum]...))
 	}
 	if w.err == nil {
 		w.err = w.leaves.Close()

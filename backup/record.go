@@ -17,19 +17,21 @@ const maxUnsaved = 1000
 // A recorder takes items in the order of their keys into the tree, the next
 // parent cache and the figures. It serves one goroutine.
 type recorder struct {
-	run    *run
-	pages  *repo.Writer
-	tree   *snapshot.Builder
-	cache  *parentWriter
-	hasher *blob.Hasher
-	links  map[fileID]linkGroup
-	entry  []byte          // encoded
-	leaves []snapshot.Leaf // that the tree has completed, and the cache has not
-	taken  []takenRecord   // of one leaf of the parent, from its first on
-	boxes  []boxCount      // by mailbox
-	kept   uint64          // files of the parent that are still there, perhaps by another name
-	still  uint64          // messages of the parent that are
-	result Result
+	run     *run
+	pages   *repo.Writer
+	tree    *snapshot.Builder
+	cache   *parentWriter
+	hasher  *blob.Hasher
+	links   map[fileID]linkGroup
+	entry   []byte          // encoded
+	leaves  []snapshot.Leaf // that the tree has completed, and the cache has not
+	taken   []takenRecord   // of one leaf of the parent, from its first on
+	resting *rest           // the folder of messages at hand, which may be at rest next time
+	folders int             // such folders so far
+	boxes   []boxCount      // by mailbox
+	kept    uint64          // files of the parent that are still there, perhaps by another name
+	still   uint64          // messages of the parent that are
+	result  Result
 }
 
 // A boxCount says what was recorded of a mailbox.
@@ -73,10 +75,21 @@ func (rec *recorder) item(ctx context.Context, it *item) error {
 		rec.gone(it)
 		return nil
 	}
+	if it.leaf != nil {
+		return rec.takeLeaf(ctx, it)
+	}
+	if it.taken {
+		if err := rec.take(ctx, it); err != nil {
+			return err
+		}
+		rec.count(it)
+		return nil
+	}
 	rec.link(it)
 	if err := rec.put(ctx, it); err != nil {
 		return err
 	}
+	rec.watch(it)
 	rec.tell(it)
 	rec.count(it)
 	return nil
@@ -254,6 +267,7 @@ func (rec *recorder) finish(shrunk bool) (*Result, error) {
 	if err = rec.giveBack(ctx); err != nil {
 		return nil, err
 	}
+	rec.rested()
 	if s.Tree, err = rec.tree.Finish(ctx); err != nil {
 		return nil, err
 	}

@@ -2,7 +2,9 @@ package backup
 
 import (
 	"context"
+	"fmt"
 
+	"restante/mailstore"
 	"restante/snapshot"
 )
 
@@ -42,6 +44,60 @@ func (rec *recorder) take(ctx context.Context, it *item) error {
 	rec.leaves = rec.leaves[:0] // it was the only one: the tree was between two leaves
 	rec.cache.take(leaf)
 	return nil
+}
+
+// takeLeaf takes a leaf of the parent over whose records nobody looked at.
+func (rec *recorder) takeLeaf(ctx context.Context, it *item) error {
+	if err := rec.giveBack(ctx); err != nil {
+		return err
+	}
+	taken, err := rec.tree.Take(ctx, it.behind+"\x00", it.leaf.Leaf) // its first key is that, or behind it
+	if err != nil {
+		return err
+	}
+	if !taken {
+		return fmt.Errorf("taking over the messages up to %q: the leaf does not fit", it.key.Path())
+	}
+	rec.leaves = rec.leaves[:0]
+	rec.cache.take(it.leaf)
+	c := it.leaf.Counts
+	rec.result.Snapshot.Run.Unchanged += c.Files
+	rec.kept, rec.still = rec.kept+c.Files, rec.still+c.Messages
+	if it.mailbox != mailstore.Nobody && it.mailbox < len(rec.boxes) {
+		rec.boxes[it.mailbox].messages += c.Messages
+	}
+	rec.run.progress.Skipped.Add(c.Files)
+	rec.run.progress.Files.Add(c.Files)
+	rec.run.progress.Size.Add(c.Bytes)
+	return nil
+}
+
+// watch takes note of what tells whether a folder of messages will be at rest:
+// whether there is anything in it but files that are saved.
+func (rec *recorder) watch(it *item) {
+	dir := it.entry.Kind == snapshot.Dir
+	if rec.resting != nil {
+		if _, below := cutKey([]byte(it.key), rec.resting.key+"\x00"); !below {
+			rec.rested()
+		} else if it.entry.Kind != snapshot.File {
+			rec.resting = nil
+		}
+	}
+	if dir && snapshot.HoldsMessages(it.key) {
+		rec.result.Snapshot.NoteFolder(it.rest != nil && it.rest.known, rec.folders)
+		rec.folders++
+	}
+	if dir && it.rest != nil {
+		rec.resting = it.rest
+	}
+}
+
+// rested ends the folder at hand.
+func (rec *recorder) rested() {
+	if rec.resting != nil {
+		rec.cache.rest(rec.resting)
+	}
+	rec.resting = nil
 }
 
 // giveBack adds the records that wait one by one.

@@ -120,7 +120,13 @@ func (w *walker) walkFolder(ctx context.Context, s spot, st stat) error {
 // it is an unsaved one, and what can be known of what lies in it comes
 // nevertheless.
 func (w *walker) addFolder(ctx context.Context, s spot, st stat, err error) error {
-	it := item{key: s.key, st: st, mailbox: s.info.Mailbox}
+	return w.addMessages(ctx, s, st, nil, err)
+}
+
+// addMessages is addFolder for one with messages, of which r tells whether it
+// will be at rest.
+func (w *walker) addMessages(ctx context.Context, s spot, st stat, r *rest, err error) error {
+	it := item{key: s.key, st: st, mailbox: s.info.Mailbox, rest: r}
 	if old, found := w.parent.find(it.key, ""); found {
 		w.compare(&it, old)
 	}

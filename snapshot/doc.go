@@ -112,11 +112,13 @@
 //	1 store    2 host     3 user      4 roots         5 layout    6 program
 //	7 tags     8 description          9 started      10 ended    11 parent
 //	12 tree   13 mailboxes           14 run          15 excludes
-//	16 incomplete                    17 shrunk       18 messages
+//	16 incomplete                    17 shrunk       18 messages   19 unlisted
 //
 // where an empty value is left out, times are [seconds, nanoseconds], trees
 // [ID, level, and the five sums], run the numbers of [Run] in order but for
 // the messages that were removed or flagged, and messages these two, left out if
-// both are 0. It is at most 1 MiB. CBOR is in its core deterministic encoding, with null
-// for an empty array; any other encoding is refused, and so is a newer version.
+// both are 0. Unlisted is a string of bits, of as many bytes as are needed for
+// the last that is set. The record is at most 1 MiB. CBOR is in its core
+// deterministic encoding, with null for an empty array; any other encoding is
+// refused, and so is a newer version.
 package snapshot

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math/bits"
+	"strings"
 	"unicode/utf8"
 
 	"restante/blob"
@@ -47,6 +49,42 @@ type Snapshot struct {
 	Excludes          []string // patterns, any bytes
 	Incomplete        bool     // something that exists could not be saved
 	Shrunk            bool     // made although the store had lost most mailboxes, because the user said so
+
+	// Unlisted tells which folders of messages were not listed, but taken over
+	// from the parent: bit i%8 of byte i/8 stands for the i-th folder of the tree,
+	// in the order of the keys, for which [HoldsMessages].
+	Unlisted []byte
+}
+
+// HoldsMessages reports whether a folder is called as those that hold the
+// messages of a Maildir.
+func HoldsMessages(k Key) bool {
+	return k == "cur" || k == "new" || strings.HasSuffix(string(k), "\x00cur") || strings.HasSuffix(string(k), "\x00new")
+}
+
+// NoteFolder notes of the i-th folder of messages whether it was not listed.
+func (s *Snapshot) NoteFolder(unlisted bool, i int) {
+	if !unlisted {
+		return
+	}
+	for len(s.Unlisted) <= i/8 {
+		s.Unlisted = append(s.Unlisted, 0)
+	}
+	s.Unlisted[i/8] |= 1 << (i % 8)
+}
+
+// UnlistedFolder reports whether the i-th folder of messages was not listed.
+func (s *Snapshot) UnlistedFolder(i int) bool {
+	return i/8 < len(s.Unlisted) && s.Unlisted[i/8]>>(i%8)&1 == 1
+}
+
+// UnlistedFolders returns how many folders were not listed.
+func (s *Snapshot) UnlistedFolders() int {
+	n := 0
+	for _, b := range s.Unlisted {
+		n += bits.OnesCount8(b)
+	}
+	return n
 }
 
 // The encoding of a Snapshot. Key numbers are part of the format and never
@@ -71,6 +109,7 @@ type wireSnapshot struct {
 	Shrunk      bool     `cbor:"17,keyasint,omitempty"`
 
 	Messages *wireMessages `cbor:"18,keyasint,omitempty"` // nil: none
+	Unlisted []byte        `cbor:"19,keyasint,omitempty"`
 }
 
 // wireMessages are figures of a Run that its own array has no room for.
@@ -144,7 +183,7 @@ func (s *Snapshot) Encode() ([]byte, error) {
 		Tags: s.Tags, Description: s.Description,
 		Started: wireTime{Sec: s.Started.Sec, Nsec: s.Started.Nsec}, Ended: wireTime{Sec: s.Ended.Sec, Nsec: s.Ended.Nsec},
 		Tree: s.Tree.wire(), Mailboxes: s.Mailboxes.wire(), Run: s.Run.wire(),
-		Excludes: toBytes(s.Excludes), Incomplete: s.Incomplete, Shrunk: s.Shrunk,
+		Excludes: toBytes(s.Excludes), Incomplete: s.Incomplete, Shrunk: s.Shrunk, Unlisted: s.Unlisted,
 	}
 	if s.Parent != ([16]byte{}) {
 		w.Parent = s.Parent[:]
@@ -180,7 +219,7 @@ func DecodeSnapshot(data []byte) (*Snapshot, error) {
 		Tags: w.Tags, Description: w.Description,
 		Started: Time{w.Started.Sec, w.Started.Nsec}, Ended: Time{w.Ended.Sec, w.Ended.Nsec},
 		Tree: w.Tree.root(), Mailboxes: w.Mailboxes.root(), Run: w.Run.run(),
-		Excludes: toStrings(w.Excludes), Incomplete: w.Incomplete, Shrunk: w.Shrunk,
+		Excludes: toStrings(w.Excludes), Incomplete: w.Incomplete, Shrunk: w.Shrunk, Unlisted: w.Unlisted,
 	}
 	copy(s.Parent[:], w.Parent)
 	if w.Messages != nil {

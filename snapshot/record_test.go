@@ -27,6 +27,9 @@ func fullSnapshot() *snapshot.Snapshot {
 func countedSnapshot() *snapshot.Snapshot {
 	s := fullSnapshot()
 	s.Run.RemovedMessages, s.Run.FlaggedMessages = 10, 11
+	s.NoteFolder(true, 3)
+	s.NoteFolder(false, 4)
+	s.NoteFolder(true, 8)
 	return s
 }
 

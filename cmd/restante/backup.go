@@ -27,6 +27,7 @@ type backupOptions struct {
 	exclude, excludeFiles    []string
 	dryRun, allowShrink      bool
 	paranoid                 bool
+	rescan                   time.Duration
 	jobs                     int
 	compression              string
 	minFree                  uint64
@@ -77,6 +78,7 @@ func newBackupCommand(a *app) *cobra.Command {
 		return err
 	})
 	fs.BoolVar(&o.paranoid, "paranoid", false, "read every file, whatever its times say")
+	fs.DurationVar(&o.rescan, "rescan", backup.DefaultRescan, "list each folder of messages anew after `DURATION`, though its times say that nothing came or went; 0s: always")
 	fs.DurationVar(&o.retryLock, "retry-lock", 0, "if the store is being backed up, try again for `DURATION` (30m, 2h)")
 	complete(c, "layout", "auto", "maildir", "mbox", "plain")
 	complete(c, "compression", "fastest", "default", "max")
@@ -153,7 +155,7 @@ func runOnce(ctx context.Context, out *output, r *opened, o *backupOptions, opts
 // read turns the options into those of the library.
 func (o *backupOptions) read() (backup.Options, error) {
 	opts := backup.Options{Name: o.store, Host: o.host, User: userName(), Program: "restante " + thisVersion().Version, Tags: o.tags,
-		Description: o.description, Jobs: o.jobs, DryRun: o.dryRun, AllowShrink: o.allowShrink, Paranoid: o.paranoid, MinFree: o.minFree}
+		Description: o.description, Jobs: o.jobs, DryRun: o.dryRun, AllowShrink: o.allowShrink, Paranoid: o.paranoid, Rescan: o.rescan, MinFree: o.minFree}
 	var err error
 	if opts.Compression, err = repo.ParseCompression(o.compression); err != nil {
 		return opts, &cli.UsageError{Err: err}

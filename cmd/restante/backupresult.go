@@ -35,6 +35,7 @@ type backupJSON struct {
 	Flagged    uint64        `json:"flagged_messages" doc:"messages that got other flags, or were seen"`
 	BytesRead  uint64        `json:"bytes_read" doc:"bytes read from the store"`
 	Stored     uint64        `json:"bytes_stored" doc:"bytes added to the repository"`
+	Unlisted   int           `json:"unlisted" doc:"folders of messages at rest, which were taken over from the parent without listing them"`
 	Expunged   uint64        `json:"expunged" doc:"messages that were deleted while the backup ran"`
 	Vanished   uint64        `json:"vanished" doc:"other files that were deleted while the backup ran"`
 	Unsaved    uint64        `json:"unsaved" doc:"number of paths that could not be read"`
@@ -75,7 +76,7 @@ func backupResult(o *backupOptions, r *backup.Result) backupJSON {
 	s, c := &r.Snapshot, r.Snapshot.Tree.Counts
 	j := backupJSON{Snapshot: r.Session.String(), Store: s.Store, Host: s.Host, Layout: s.Layout, DryRun: o.dryRun, Mailboxes: r.Mailboxes,
 		Messages: c.Messages, Files: c.Files, Bytes: c.Bytes, New: s.Run.New, Changed: s.Run.Changed, Unchanged: s.Run.Unchanged,
-		Removed: s.Run.Removed, NewMails: s.Run.NewMessages, GoneMails: s.Run.RemovedMessages, Flagged: s.Run.FlaggedMessages, BytesRead: s.Run.BytesRead, Stored: s.Run.BytesStored,
+		Removed: s.Run.Removed, NewMails: s.Run.NewMessages, GoneMails: s.Run.RemovedMessages, Flagged: s.Run.FlaggedMessages, Unlisted: s.UnlistedFolders(), BytesRead: s.Run.BytesRead, Stored: s.Run.BytesStored,
 		Expunged: s.Run.Expunged, Vanished: s.Run.Vanished, Unsaved: c.Unsaved, UnsavedAre: []unsavedPath{},
 		Seconds: s.Ended.Go().Sub(s.Started.Go()).Seconds()}
 	if o.dryRun {
@@ -108,6 +109,9 @@ func backupText(o *backupOptions, j backupJSON, first bool, name string) string 
 		cli.Count(j.NewMails, "message", "messages"), cli.Number(j.Changed), cli.Number(j.Unchanged), cli.Number(j.Removed))
 	if j.Parent != "" {
 		fmt.Fprintf(out, "  mail     %s new, %s removed, %s with other flags\n", cli.Number(j.NewMails), cli.Number(j.GoneMails), cli.Number(j.Flagged))
+	}
+	if j.Unlisted > 0 {
+		fmt.Fprintf(out, "  at rest  %s, taken over without listing\n", cli.Count(uint64(j.Unlisted), "folder of messages", "folders of messages"))
 	}
 	fmt.Fprintf(out, "  stored   %s of %s read%s\n", cli.Size(j.Stored), cli.Size(j.BytesRead), share(j.Stored, j.BytesRead))
 	if j.Expunged+j.Vanished > 0 {

@@ -57,7 +57,7 @@ func (s listed) info() snapshotInfo {
 	info := snapshotInfo{
 		ID: s.id, Time: timestamp(r.Started), Ended: timestamp(r.Ended), Store: r.Store, Host: r.Host, User: r.User,
 		Roots: r.Roots, Layout: r.Layout, Mailboxes: r.Mailboxes.Counts.Entries, Files: c.Files, Messages: c.Messages,
-		Bytes: c.Bytes, New: r.Run.NewMessages, Removed: r.Run.RemovedMessages, Flagged: r.Run.FlaggedMessages, Stored: r.Run.BytesStored, Unsaved: c.Unsaved, Shrunk: r.Shrunk,
+		Bytes: c.Bytes, New: r.Run.NewMessages, Removed: r.Run.RemovedMessages, Flagged: r.Run.FlaggedMessages, Unlisted: r.UnlistedFolders(), Stored: r.Run.BytesStored, Unsaved: c.Unsaved, Shrunk: r.Shrunk,
 		Tags: append([]string{}, r.Tags...), Description: r.Description, Program: r.Program,
 	}
 	if slices.ContainsFunc(r.Roots, func(root string) bool { return !utf8.ValidString(root) }) {

@@ -28,6 +28,7 @@ type snapshotInfo struct {
 	New         uint64   `json:"new_messages" doc:"messages that the snapshot before did not have; one that was moved is new and removed"`
 	Removed     uint64   `json:"removed_messages" doc:"messages that only the snapshot before has"`
 	Flagged     uint64   `json:"flagged_messages" doc:"messages with other flags than before"`
+	Unlisted    int      `json:"unlisted" doc:"folders of messages at rest, which were taken over from the snapshot before; restante ls --unlisted names them"`
 	Stored      uint64   `json:"stored" doc:"bytes by which the repository grew"`
 	Unsaved     uint64   `json:"unsaved" doc:"things that exist but could not be saved"`
 	Shrunk      bool     `json:"shrunk" doc:"made with --allow-shrink of a store that had lost most mailboxes"`
