@@ -23,10 +23,11 @@
 // is a reason to read it.
 //
 // A folder of messages, "cur" or "new", is not even listed when it is at rest: its
-// own times and those of dovecot-uidlist are those of when it was listed last,
-// and lay an hour before that. Whatever comes, goes or is renamed in a folder
-// changes its times, so its messages are the parent's, and are taken over from
-// there. What is done to a message in its place, such as a change of its owner, does
+// own times and those of dovecot-uidlist are those from before it was listed last,
+// and were settled then, by this machine's clock and by that of its file system,
+// which shows in what was written there last. Whatever comes, goes or is renamed
+// in a folder changes its times, so its messages are the parent's, and are taken over
+// from there. What is done to a message in its place, such as a change of its owner, does
 // not: therefore each folder is listed anew every few days (Options.Rescan),
 // some each night, and the snapshot says which were not.
 //
@@ -54,6 +55,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"log"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -110,7 +112,6 @@ type limits struct {
 	lockWait time.Duration // for the lock of an mbox
 	lockSize uint64        // up to which an mbox is read under a lock
 	settle   time.Duration // how far before a run a file's times must lie to prove anything
-	restAge  int64         // seconds; see rest
 
 	// Which runs of a message become pieces of their own. DESIGN.md has the
 	// table behind the figures. They are part of the cutter's version.
@@ -121,7 +122,7 @@ type limits struct {
 }
 
 func defaultLimits() limits {
-	return limits{window: 64, early: 20_000, lockWait: 10 * time.Second, lockSize: 64 << 20, settle: 2 * time.Second, restAge: restAge, shareText: 512, literalText: 512}
+	return limits{window: 64, early: 20_000, lockWait: 10 * time.Second, lockSize: 64 << 20, settle: 2 * time.Second, shareText: 512, literalText: 512}
 }
 
 // A Change says what a file that was read is, compared to the parent.
@@ -176,6 +177,7 @@ type run struct {
 	own      map[fileID]bool // folders that are left out
 	session  *repo.Session
 	parent   *parent // nil if nothing is known of an earlier snapshot
+	clocks   clocks  // of the walk, until it ends
 	spare    shelf
 
 	// keep is not cancelled by Ctrl-C: what was read is stored, so that the
@@ -257,9 +259,14 @@ func (run *run) record(ctx context.Context, shrunk bool) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	run.clocks = clocks{}
+	if run.parent != nil {
+		maps.Copy(run.clocks, run.parent.clocks)
+	}
 	if err := run.pipeline(ctx, rec); err != nil {
 		return nil, err
 	}
+	cache.noteClocks(run.clocks)
 	result, err := rec.finish(shrunk)
 	if err != nil {
 		return nil, err

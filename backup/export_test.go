@@ -19,7 +19,6 @@ func Early(messages int) Limit         { return func(l *limits) { l.early = mess
 func LockWait(d time.Duration) Limit   { return func(l *limits) { l.lockWait = d } }
 func LockSize(bytes uint64) Limit      { return func(l *limits) { l.lockSize = bytes } }
 func SettleTime(d time.Duration) Limit { return func(l *limits) { l.settle = d } }
-func RestAge(d time.Duration) Limit    { return func(l *limits) { l.restAge = int64(d / time.Second) } }
 func ShareText(bytes int) Limit        { return func(l *limits) { l.shareText = bytes } }
 func LiteralText(bytes int) Limit      { return func(l *limits) { l.literalText = bytes } }
 func ClumpSize(bytes int) Limit        { return func(l *limits) { l.clumpSize = bytes } }
@@ -36,10 +35,10 @@ func SetLimits(o *Options, changes ...Limit) {
 }
 
 // Due reports whether a folder that was listed at one time is to be listed at another.
-func Due(path string, changed, listed, now time.Time, rescan time.Duration) bool {
+func Due(path string, changed, listed, clock, now time.Time, rescan time.Duration) bool {
 	w := walker{run: &run{started: now, opts: Options{Rescan: rescan}, limits: defaultLimits()}}
 	key, _ := snapshot.KeyOf(path)
-	return w.due(&rest{key: key, times: times{mtime: snapshot.TimeOf(changed)}, listed: listed.Unix()})
+	return w.due(&rest{key: key, times: times{mtime: snapshot.TimeOf(changed)}, listed: listed.Unix(), clock: clock.Unix()})
 }
 
 // A ParentRecord is what a parent cache says of one path.

@@ -33,6 +33,7 @@ type parentWriter struct {
 	head   []byte
 	count  uint64 // of leaves
 	list   []byte // leaves, encoded
+	clocks clocks
 	rests  []byte // folders, encoded
 	block  []byte // records of the leaf at hand
 }
@@ -158,6 +159,13 @@ func (w *parentWriter) rest(r *rest) {
 	}
 }
 
+// noteClocks notes what is known of clocks.
+func (w *parentWriter) noteClocks(c clocks) {
+	if w != nil {
+		w.clocks = c
+	}
+}
+
 // commit puts the cache in its place. It is not synced: one that a crash
 // leaves torn fails its checks and is not used.
 func (w *parentWriter) commit() error {
@@ -171,7 +179,7 @@ func (w *parentWriter) commit() error {
 		w.err = w.blocks.Close()
 	}
 	if w.err == nil {
-		all := slices.Concat(w.head, binary.AppendUvarint(nil, w.count), w.list, w.rests)
+		all := slices.Concat(w.head, binary.AppendUvarint(nil, w.count), w.list, w.clocks.append(nil), w.rests)
 		sum := blob.NameOf(all)
 		_, w.err = w.leaves.Write(append(all, sum[:parentSum]...))
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"hash/fnv"
+	"maps"
 	"slices"
 	"time"
 
@@ -13,14 +14,7 @@ import (
 // DefaultRescan is how often each folder of messages is listed at least.
 const DefaultRescan = 7 * 24 * time.Hour
 
-const (
-	// restAge is how long before it was listed a folder must have changed last,
-	// for its times to prove that nobody changed it meanwhile: longer than file
-	// systems' times are coarse, and than the clock of a file server is wrong.
-	restAge = int64(time.Hour / time.Second)
-
-	uidlist = "dovecot-uidlist"
-)
+const uidlist = "dovecot-uidlist"
 
 // A rest tells that the messages in a folder of a Maildir, "cur" or "new", are
 // those that were listed once: files and nothing else, all of them saved.
@@ -32,6 +26,7 @@ type rest struct {
 	times  times        // of the folder
 	uids   times        // of the list that Dovecot keeps of the messages' numbers; zero: there is none
 	listed int64        // when, in seconds since 1970
+	clock  int64        // what the clock of its file system showed then at least
 	known  bool         // the parent has it; else it is listed now
 }
 
@@ -61,7 +56,7 @@ func (r *rest) append(b []byte) []byte {
 		b = binary.AppendUvarint(b, uint64(t.mtime.Nsec))
 		b = binary.AppendUvarint(b, t.size)
 	}
-	return binary.AppendVarint(b, r.listed)
+	return binary.AppendVarint(binary.AppendVarint(b, r.listed), r.clock)
 }
 
 func (d *parentDecoder) rest() (r rest) {
@@ -71,7 +66,7 @@ func (d *parentDecoder) rest() (r rest) {
 		t.mtime = snapshot.Time{Sec: d.varint(), Nsec: uint32(d.uvarint())}
 		t.size = d.uvarint()
 	}
-	r.listed, r.known = d.varint(), true
+	r.listed, r.clock, r.known = d.varint(), d.varint(), true
 	return r
 }
 
@@ -106,15 +101,17 @@ func (w *walker) uids(s spot) times {
 }
 
 // due reports whether a folder is to be listed although it seems to be at
-// rest: it had changed shortly before it was listed, or it is its turn. The turns
-// are spread over the days.
+// rest: it had changed so shortly before it was listed that its times may not
+// tell of another change, by the clock of this machine or by that of its file
+// system; or it is its turn. The turns are spread over the days.
 func (w *walker) due(r *rest) bool {
 	const day = int64(24 * time.Hour / time.Second)
 	now, period := w.run.started.Unix(), int64(w.run.opts.Rescan/time.Second)
 	if age := now - r.listed; age < 0 || age >= period {
 		return true
 	}
-	if max(r.times.mtime.Sec, r.times.id.ctime.Sec) >= r.listed-w.run.limits.restAge {
+	settled := min(r.listed, r.clock) - int64(w.run.limits.settle/time.Second)
+	if max(r.times.mtime.Sec, r.times.id.ctime.Sec) >= settled {
 		return true
 	}
 	turns := max(1, uint64(period/day))
@@ -184,4 +181,32 @@ func (w *walker) addTaken(ctx context.Context, in spot, k known, mailbox int) er
 		return err
 	}
 	return w.add(ctx, in.dir, nil, item{key: snapshot.Key(k.key), mailbox: mailbox, role: k.role, old: e.Kind, held: e.Messages, was: k, same: true, taken: true, entry: e})
+}
+
+// clocks are what the clocks of file systems showed at least, by their devices,
+// in seconds since 1970: the newest ctime that was seen. The clock of a file
+// server is not this machine's.
+type clocks map[uint64]int64
+
+func (c clocks) saw(st stat) {
+	if sec := st.id.ctime.Sec; sec > c[st.dev] {
+		c[st.dev] = sec
+	}
+}
+
+func (c clocks) append(b []byte) []byte {
+	b = binary.AppendUvarint(b, uint64(len(c)))
+	for _, dev := range slices.Sorted(maps.Keys(c)) {
+		b = binary.AppendVarint(binary.AppendUvarint(b, dev), c[dev])
+	}
+	return b
+}
+
+func (d *parentDecoder) clocks() clocks {
+	c := clocks{}
+	for n := d.uvarint(); n > 0 && !d.bad; n-- {
+		dev := d.uvarint()
+		c[dev] = d.varint()
+	}
+	return c
 }

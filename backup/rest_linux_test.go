@@ -19,11 +19,8 @@ import (
 	"restante/storage/mem"
 )
 
-// resting has folders taken over that did not change since a moment ago.
-func resting(o *backup.Options) {
-	o.Rescan = backup.DefaultRescan
-	backup.SetLimits(o, backup.RestAge(-time.Hour))
-}
+// resting has folders taken over.
+func resting(o *backup.Options) { o.Rescan = backup.DefaultRescan }
 
 // rescanning is resting when all folders' turn has come.
 func rescanning(o *backup.Options) {
@@ -261,12 +258,12 @@ func TestDue(t *testing.T) {
 	perDay := map[int]int{}
 	for i := range 700 {
 		path := fmt.Sprintf("user%d/Maildir/cur", i)
-		if backup.Due(path, old, listed, listed.Add(time.Hour), 7*day) {
+		if backup.Due(path, old, listed, listed, listed.Add(time.Hour), 7*day) {
 			t.Fatalf("%s is due an hour later", path)
 		}
 		turn := 0
 		for n := 1; n <= 7; n++ {
-			if backup.Due(path, old, listed, listed.Add(time.Duration(n)*day), 7*day) {
+			if backup.Due(path, old, listed, listed, listed.Add(time.Duration(n)*day), 7*day) {
 				turn = n
 				break
 			}
@@ -274,10 +271,13 @@ func TestDue(t *testing.T) {
 		if perDay[turn]++; turn == 0 {
 			t.Fatalf("%s is not due within a week", path)
 		}
-		if !backup.Due(path, listed.Add(-time.Minute), listed, listed.Add(time.Hour), 7*day) {
-			t.Fatalf("%s had changed a minute before, and is not due", path)
+		if !backup.Due(path, listed.Add(-2*time.Second), listed, listed, listed.Add(time.Hour), 7*day) {
+			t.Fatalf("%s had changed two seconds before, and is not due", path)
 		}
-		if !backup.Due(path, old, listed, listed.Add(-time.Hour), 7*day) {
+		if !backup.Due(path, old, listed, old.Add(2*time.Second), listed.Add(time.Hour), 7*day) {
+			t.Fatalf("%s had changed when its file system showed the same time, and is not due", path)
+		}
+		if !backup.Due(path, old, listed, listed, listed.Add(-time.Hour), 7*day) {
 			t.Fatalf("%s is not due before it was listed", path)
 		}
 	}

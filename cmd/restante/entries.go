@@ -32,19 +32,23 @@ type entryInfo struct {
 // listEntries prints the entries in the ranges, all or those that hold messages,
 // as they come: there may be millions.
 func listEntries(ctx context.Context, out *output, t *snapshot.Tree, ranges []snapshot.Range, all bool) error {
-	line := messageLine
 	if all {
-		line = rawLine
+		return listRecords(ctx, out, t, ranges, func(*snapshot.Record) bool { return true }, rawLine)
 	}
+	messages := func(r *snapshot.Record) bool { return r.Entry.Messages > 0 || r.Entry.Kind == snapshot.Unsaved }
+	return listRecords(ctx, out, t, ranges, messages, messageLine)
+}
+
+// listRecords prints those records in the ranges that are wanted.
+func listRecords(ctx context.Context, out *output, t *snapshot.Tree, ranges []snapshot.Range, wanted func(*snapshot.Record) bool, line func(*snapshot.Record) string) error {
 	each := func(f func(*snapshot.Record) error) (damage error) {
 		for _, r := range ranges {
 			for record, err := range t.All(ctx, r) {
-				e := &record.Entry
 				switch {
 				case err != nil && isLocal(ctx, err): // those behind it can be listed
 					damage = cmp.Or(damage, err)
 					continue
-				case err == nil && (all || e.Messages > 0 || e.Kind == snapshot.Unsaved):
+				case err == nil && wanted(&record):
 					err = f(&record)
 				}
 				if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -20,7 +21,7 @@ type folderInfo struct {
 
 func newLsCommand(a *app) *cobra.Command {
 	var c choice
-	var raw bool
+	var raw, unlisted bool
 	cmd := &cobra.Command{
 		Use:   "ls [MAILBOX[/FOLDER]]",
 		Short: "List mailboxes, folders of a mailbox, or messages of a folder",
@@ -35,7 +36,7 @@ stands for itself doubled, and else begins what cannot be printed: \n, \xff.
 
 With --json and a mailbox:
 ` + cli.Fields([]folderInfo{}) + `
-With --json and a folder, or --raw:
+With --json and a folder, or --raw or --unlisted:
 ` + cli.Fields([]entryInfo{}),
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 1 {
@@ -46,12 +47,16 @@ With --json and a folder, or --raw:
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.run(func(ctx context.Context, out *output, args []string) error {
 			return a.onSnapshot(ctx, out, &c, func(ctx context.Context, out *output, o *opened, s listed) error {
+				if unlisted {
+					return listUnlisted(ctx, out, o, s, args)
+				}
 				return list(ctx, out, o, s, raw, args)
 			})
 		}),
 	}
 	c.addFlags(cmd.Flags())
 	cmd.Flags().BoolVar(&raw, "raw", false, "list stored paths with mode, owner, size and time")
+	cmd.Flags().BoolVar(&unlisted, "unlisted", false, "list the folders of messages that the backup took over from the snapshot before, for they were at rest")
 	return cmd
 }
 
@@ -73,6 +78,30 @@ func list(ctx context.Context, out *output, o *opened, s listed, raw bool, args 
 		return listEntries(ctx, out, o.tree(s), m.Ranges, true)
 	}
 	return listFolders(ctx, out, o.tree(s), &m)
+}
+
+// listUnlisted prints the folders of messages that the backup did not list, of
+// all mailboxes or of one.
+func listUnlisted(ctx context.Context, out *output, o *opened, s listed, args []string) error {
+	ranges := []snapshot.Range{{}}
+	if len(args) > 0 {
+		m, folder, err := o.findMailbox(ctx, s, args[0])
+		if err != nil {
+			return err
+		}
+		if ranges = m.Ranges; folder != nil {
+			ranges = folder.Ranges
+		}
+	}
+	i := -1 // the snapshot knows them by their number among all
+	return listRecords(ctx, out, o.tree(s), []snapshot.Range{{}}, func(r *snapshot.Record) bool {
+		if r.Entry.Kind != snapshot.Dir || !snapshot.HoldsMessages(r.Key) {
+			return false
+		}
+		i++
+		asked := slices.ContainsFunc(ranges, func(in snapshot.Range) bool { return in.Contains(r.Key) })
+		return asked && s.record.UnlistedFolder(i)
+	}, func(r *snapshot.Record) string { return cli.Name(r.Key.Path()) })
 }
 
 // listFolders prints the mailbox's folders.

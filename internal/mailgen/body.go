@@ -13,6 +13,10 @@ const quoteLimit = 6 << 10
 // text writes what the author says, and quotes what the reply answers.
 func (c *composer) text(th *thread, m *mail) []byte {
 	var b []byte
+	if c.small {
+		b = append(wrap(b, c.words.paragraph(nil, c.rng, th.topic, 100), ""), '\n')
+		return append(b, "-- \n"+m.from.name+"\n"...)
+	}
 	for _, p := range c.words.text(c.rng, th.topic, min(40<<10, c.rng.spread(1100, 20))) {
 		b = append(wrap(b, p, ""), '\n')
 	}
@@ -44,6 +48,10 @@ func quoteSpace(line []byte) string {
 // body writes the MIME headers and the body: text, text with an HTML
 // alternative, or these and attachments.
 func (c *composer) body(b *bytes.Buffer, th *thread, text []byte) {
+	if c.small {
+		c.textPart(b, "plain", text)
+		return
+	}
 	attached := c.rng.chance(15)
 	boundary := "------------" + c.rng.hex(24)
 	if attached {

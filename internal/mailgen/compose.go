@@ -54,12 +54,14 @@ type composer struct {
 	threads []*thread
 	mails   uint64
 	files   attachments
+	small   bool
 }
 
 // newComposer returns a composer of the mails of one stream: 0 for a new
 // store, the night's number for a night.
-func newComposer(seed, stream uint64, local []person) *composer {
+func newComposer(seed, stream uint64, local []person, small bool) *composer {
 	return &composer{
+		small:  small,
 		seed:   seed,
 		stream: stream,
 		rng:    newSource(seed, stream<<32),

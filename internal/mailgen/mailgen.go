@@ -51,6 +51,7 @@ type Options struct {
 	Messages  int // how many messages the store holds, every copy counted
 	Mailboxes int // how many accounts they belong to
 	Seed      uint64
+	Small     bool // short texts only, for stores of millions
 }
 
 // A Report counts what was done to a store.
@@ -81,7 +82,7 @@ func Generate(dir string, o Options) (Report, error) {
 		return Report{}, fmt.Errorf("generating mail store %q: %w", dir, err)
 	}
 	d := &delivery{
-		composer: newComposer(o.Seed, 0, boxes),
+		composer: newComposer(o.Seed, 0, boxes, o.Small),
 		sink:     s,
 		begin:    begin,
 		span:     end.Sub(begin),
@@ -101,7 +102,7 @@ func Generate(dir string, o Options) (Report, error) {
 // seed. Each slice is valid until the next is asked for.
 func Mails(seed uint64, n int) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
-		c := newComposer(seed, 0, localPeople(20))
+		c := newComposer(seed, 0, localPeople(20), false)
 		var mail []byte
 		for i := range n {
 			m := c.next(begin.Add(time.Duration(i) * time.Hour))

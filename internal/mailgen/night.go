@@ -17,6 +17,7 @@ type NightOptions struct {
 	Number  int // 1 is the first day after the store was made
 	Percent int // new mail, in percent of the messages there are
 	Seed    uint64
+	Small   bool // see Options
 }
 
 // Of ten thousand messages, how many a night changes for each percent of new mail.
@@ -52,7 +53,7 @@ func Night(dir string, o NightOptions) (Report, error) {
 	}
 	today := end.AddDate(0, 0, o.Number-1)
 	d := &delivery{
-		composer: newComposer(o.Seed, uint64(o.Number), boxes),
+		composer: newComposer(o.Seed, uint64(o.Number), boxes, o.Small),
 		sink:     s,
 		begin:    today,
 		span:     23 * time.Hour,
