@@ -38,7 +38,7 @@ func SetLimits(o *Options, changes ...Limit) {
 func Due(path string, changed, listed, clock, now time.Time, rescan time.Duration) bool {
 	w := walker{run: &run{started: now, opts: Options{Rescan: rescan}, limits: defaultLimits()}}
 	key, _ := snapshot.KeyOf(path)
-	return w.due(&rest{key: key, times: times{mtime: snapshot.TimeOf(changed)}, listed: listed.Unix(), clock: clock.Unix()})
+	return w.due(&rest{key: key, times: times{id: identity{inode: 1}, mtime: snapshot.TimeOf(changed)}, listed: listed.Unix(), clock: clock.Unix()})
 }
 
 // A ParentRecord is what a parent cache says of one path.

@@ -26,3 +26,10 @@ func statOf(st *unix.Stat_t) stat {
 		dev: uint64(st.Dev), links: uint64(st.Nlink),
 	}
 }
+
+// isLocal reports whether the folder's file system is one whose times are those of
+// this machine's clock.
+func (h handle) isLocal() bool {
+	var st unix.Statfs_t
+	return unix.Fstatfs(h.fd(), &st) == nil && uint64(st.Flags)&unix.MNT_LOCAL != 0
+}

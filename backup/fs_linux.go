@@ -28,3 +28,18 @@ func statOf(st *unix.Stat_t) stat {
 		dev: uint64(st.Dev), links: uint64(st.Nlink),
 	}
 }
+
+// isLocal reports whether the folder's file system is one whose times are those of
+// this machine's clock. One that is not known is taken for a server's.
+func (h handle) isLocal() bool {
+	const zfs = 0x2fc12fc1 // in no kernel header
+	var st unix.Statfs_t
+	if unix.Fstatfs(h.fd(), &st) != nil {
+		return false
+	}
+	switch int64(st.Type) {
+	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC, unix.TMPFS_MAGIC, zfs:
+		return true
+	}
+	return false
+}

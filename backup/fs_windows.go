@@ -122,3 +122,6 @@ func statOf(info fs.FileInfo) stat {
 	}
 	return st
 }
+
+// isLocal is not known here.
+func (h handle) isLocal() bool { return false }

@@ -192,7 +192,7 @@ func (w *walker) listMaildir(ctx context.Context, s spot, m *maildir, names []st
 	for _, name := range names {
 		if name == "cur" || name == "new" {
 			st, _ := s.lstat(name) // one that is not there has no time that comes again
-			m.times[name], m.clocks[name] = timesOf(st), w.run.clocks[st.dev]
+			m.times[name], m.clocks[name] = timesOf(st), w.clock(s, st.dev)
 		}
 	}
 	if m.rests = w.resting(s, names); len(m.rests) == len(m.times) {

@@ -107,7 +107,7 @@ func (w *walker) uids(s spot) times {
 func (w *walker) due(r *rest) bool {
 	const day = int64(24 * time.Hour / time.Second)
 	now, period := w.run.started.Unix(), int64(w.run.opts.Rescan/time.Second)
-	if age := now - r.listed; age < 0 || age >= period {
+	if age := now - r.listed; age < 0 || age >= period || r.times.id.inode == 0 {
 		return true
 	}
 	settled := min(r.listed, r.clock) - int64(w.run.limits.settle/time.Second)
@@ -184,9 +184,22 @@ func (w *walker) addTaken(ctx context.Context, in spot, k known, mailbox int) er
 }
 
 // clocks are what the clocks of file systems showed at least, by their devices,
-// in seconds since 1970: the newest ctime that was seen. The clock of a file
-// server is not this machine's.
+// in seconds since 1970: the newest ctime that was seen, for the clock of a file
+// server is not this machine's, or this machine's time, where it is.
 type clocks map[uint64]int64
+
+// clock returns what the clock of the folder's file system shows at least.
+func (w *walker) clock(s spot, dev uint64) int64 {
+	local, known := w.local[dev]
+	if !known {
+		local = s.dir.isLocal()
+		w.local[dev] = local
+	}
+	if local {
+		return w.run.started.Unix()
+	}
+	return w.run.clocks[dev]
+}
 
 func (c clocks) saw(st stat) {
 	if sec := st.id.ctime.Sec; sec > c[st.dev] {

@@ -30,9 +30,10 @@ type walker struct {
 	parent  *cursor
 	work    chan<- *batch
 	ordered chan<- *batch
-	open    *batch   // being filled
-	left    int      // how many more folders may be held
-	waiting []*latch // of the Maildirs that the walk is in, and that hold batches for what is still to come
+	open    *batch          // being filled
+	left    int             // how many more folders may be held
+	local   map[uint64]bool // devices, whether their times are of this machine's clock
+	waiting []*latch        // of the Maildirs that the walk is in, and that hold batches for what is still to come
 }
 
 // A spot is an open folder and where it lies.
@@ -50,7 +51,7 @@ func (run *run) walk(ctx context.Context, work, ordered chan<- *batch) error {
 	if err != nil {
 		return err
 	}
-	w := &walker{run: run, parent: run.parent.from(""), work: work, ordered: ordered, left: mayHold()}
+	w := &walker{run: run, parent: run.parent.from(""), work: work, ordered: ordered, left: mayHold(), local: map[uint64]bool{}}
 	for _, root := range roots {
 		if err == nil {
 			err = w.walkRoot(ctx, root)
