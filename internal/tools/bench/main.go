@@ -2,6 +2,7 @@
 // and prints the results as a Markdown table.
 //
 //	bench [--restante FILE] [--rounds N] [--messages N] [--work DIR] [--only NAME]
+//	bench --nights [--mailboxes N] [--small] [--peers=false] …
 //
 // The tools take turns: each round, every tool makes a repository, takes a
 // first snapshot, takes another of the unchanged store, and restores all of it
@@ -10,8 +11,14 @@
 // it. The store is in the page cache, dirty pages are flushed before each
 // step, and no tool is told to skip its fsync calls.
 //
-// Two stores are measured: users-b, lists' real mail as 20 Maildirs, where
-// RESTANTE_CORPORA (by default ../shared/corpora) has it, and a generated one.
+// With --nights a generated store lives on for as many nights as there are
+// rounds: mail comes, flags change, messages are moved and expunged. Each night
+// every tool in turn backs it up, and then once more with nothing changed. The
+// table has medians over the nights, and what find takes to look at each file.
+//
+// Without it three stores are measured: users-b, lists' real mail as 20 Maildirs,
+// and usrp-users, one list's as a file a message, where RESTANTE_CORPORA (by
+// default ../shared/corpora) has them, and a generated one.
 package main
 
 import (
@@ -29,6 +36,9 @@ type options struct {
 	messages int
 	work     string
 	only     string
+
+	nights, small, peers bool
+	mailboxes            int
 }
 
 func main() {
@@ -38,6 +48,10 @@ func main() {
 	flag.IntVar(&o.messages, "messages", 30_000, "how many messages the generated store holds")
 	flag.StringVar(&o.work, "work", os.TempDir(), "where stores and repositories are made; 35 GiB")
 	flag.StringVar(&o.only, "only", "", "measure only the store of this `NAME`: users-b, usrp-users or generated")
+	flag.BoolVar(&o.nights, "nights", false, "let nights pass over a generated store")
+	flag.IntVar(&o.mailboxes, "mailboxes", 40, "with --nights: how many mailboxes it has")
+	flag.BoolVar(&o.small, "small", false, "with --nights: short texts only")
+	flag.BoolVar(&o.peers, "peers", true, "with --nights: measure other tools too")
 	flag.Parse()
 	if flag.NArg() > 0 || o.rounds < 1 {
 		flag.Usage()
@@ -72,8 +86,16 @@ func run(out, log io.Writer, o options) error {
 		}
 		tools = append(tools, peer)
 	}
+	if o.nights {
+		if tools = append(tools, withKeyFile(o.restante)); !o.peers {
+			tools = []tool{tools[0], tools[len(tools)-1]}
+		}
+	}
 	if err := describeMachine(out, work, o.rounds, tools); err != nil {
 		return err
+	}
+	if o.nights {
+		return measureNights(out, log, tools, work, o)
 	}
 	for _, find := range []func(work string, o options) (store, error){corpus("users-b", "u03"), corpus("usrp-users", "2019-05"), generated} {
 		s, err := find(work, o)

@@ -53,15 +53,8 @@ func (s store) measure(out, log io.Writer, tools []tool, rounds int, work string
 // turn lets a tool go through all its steps once, in a repository of its own.
 func (s store) turn(t tool, dir string, f *figures) error {
 	j := job{store: s, repo: filepath.Join(dir, "repository"), home: filepath.Join(dir, "home"), target: filepath.Join(dir, "target")}
-	if err := os.MkdirAll(j.home, 0o700); err != nil {
+	if err := t.prepare(j); err != nil {
 		return err
-	}
-	for _, argv := range t.setup(j) {
-		cmd := exec.Command(argv[0], argv[1:]...)
-		cmd.Env = append(os.Environ(), t.env(j)...)
-		if text, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("running %q: %w\n%s", argv, err, text)
-		}
 	}
 	// Some tools drop what they have read from the page cache.
 	if err := warm(s.dir); err != nil {

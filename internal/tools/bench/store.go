@@ -55,9 +55,8 @@ func generated(work string, o options) (store, error) {
 		return s, nil
 	}
 	made := filepath.Join(work, "generated")
-	cmd := exec.Command("go", "run", "./internal/tools/mailgen", "--messages", strconv.Itoa(o.messages), "--mailboxes", "40", made)
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return s, fmt.Errorf("generating a store: %w\n%s", err, out)
+	if err := mailgen(made, options{}, "--messages", strconv.Itoa(o.messages), "--mailboxes", "40"); err != nil {
+		return s, err
 	}
 	s.dir = filepath.Join(made, "vmail")
 	return s, nil

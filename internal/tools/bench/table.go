@@ -16,6 +16,18 @@ const mebibyte = 1 << 20
 // for each peer how many times restante's figure its own is.
 func printTable(out io.Writer, s store, raw tally, tools []tool, results map[string]*figures) {
 	fmt.Fprintf(out, "\n### %s: %d files, %.1f MiB\n\n", s.name, raw.files, float64(raw.bytes)/mebibyte)
+	printHeader(out, tools)
+	for _, row := range rows {
+		printRow(out, row, "%.2f s", tools, func(t tool) float64 { return results[t.name].seconds(row) })
+	}
+	printRow(out, "repository, MiB", "%.1f", tools, func(t tool) float64 { return float64(median(results[t.name].size)) / mebibyte })
+	printRow(out, "peak memory of all, MiB", "%.0f", tools, func(t tool) float64 { return results[t.name].peak() })
+	for _, t := range tools {
+		fmt.Fprintf(out, "\n%s's repository against raw: %.2f\n", t.name, float64(median(results[t.name].size))/float64(raw.bytes))
+	}
+}
+
+func printHeader(out io.Writer, tools []tool) {
 	header, rule := "|  |", "|---|"
 	for _, t := range tools {
 		header += " " + t.name + " |"
@@ -26,14 +38,6 @@ func printTable(out io.Writer, s store, raw tally, tools []tool, results map[str
 		rule += "--:|"
 	}
 	fmt.Fprintln(out, header+"\n"+rule)
-	for _, row := range rows {
-		printRow(out, row, "%.2f s", tools, func(t tool) float64 { return results[t.name].seconds(row) })
-	}
-	printRow(out, "repository, MiB", "%.1f", tools, func(t tool) float64 { return float64(median(results[t.name].size)) / mebibyte })
-	printRow(out, "peak memory of all, MiB", "%.0f", tools, func(t tool) float64 { return results[t.name].peak() })
-	for _, t := range tools {
-		fmt.Fprintf(out, "\n%s's repository against raw: %.2f\n", t.name, float64(median(results[t.name].size))/float64(raw.bytes))
-	}
 }
 
 func printRow(out io.Writer, name, format string, tools []tool, value func(tool) float64) {

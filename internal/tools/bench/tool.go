@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,7 +28,8 @@ type tool struct {
 	name    string
 	version []string
 	env     func(j job) []string
-	setup   func(j job) [][]string // not timed
+	setup   func(j job) [][]string      // not timed
+	backup  func(j job, n int) []string // the n-th of the repository
 	steps   func(j job) []step
 }
 
@@ -68,6 +70,9 @@ func restante(program string) tool {
 				{program, "key", "add", "--password-file", secret, "--to-file", j.key()},
 			}
 		},
+		backup: func(j job, _ int) []string {
+			return []string{program, "--password-file", filepath.Join(j.home, "password"), "-q", "backup", j.store.dir}
+		},
 		steps: func(j job) []step {
 			secret := filepath.Join(j.home, "password")
 			pass := []string{program, "--password-file", secret, "-q"}
@@ -93,6 +98,16 @@ func restante(program string) tool {
 	}
 }
 
+// withKeyFile is restante as a nightly job runs it.
+func withKeyFile(program string) tool {
+	t := restante(program)
+	t.name = "restante, key file"
+	t.backup = func(j job, _ int) []string {
+		return []string{program, "--key-file", j.key(), "-q", "backup", j.store.dir}
+	}
+	return t
+}
+
 func restic() tool {
 	return tool{
 		name:    "restic",
@@ -100,12 +115,13 @@ func restic() tool {
 		env: func(j job) []string {
 			return []string{"RESTIC_REPOSITORY=" + j.repo, "RESTIC_PASSWORD=" + password, "RESTIC_CACHE_DIR=" + j.cache()}
 		},
-		setup: func(job) [][]string { return [][]string{{"restic", "-q", "init"}} },
+		setup:  func(job) [][]string { return [][]string{{"restic", "-q", "init"}} },
+		backup: func(j job, _ int) []string { return []string{"restic", "-q", "backup", j.store.dir} },
 		steps: func(j job) []step {
 			box := filepath.Join(j.store.dir, j.store.box)
 			return []step{
-				{row: firstBackup, argv: []string{"restic", "-q", "backup", j.store.dir}},
-				{row: unchanged, argv: []string{"restic", "-q", "backup", j.store.dir}},
+				{row: firstBackup, argv: restic().backup(j, 1)},
+				{row: unchanged, argv: restic().backup(j, 2)},
 				{row: fullRestore, argv: []string{"restic", "-q", "restore", "latest", "--target", j.target}, restores: j.store.dir},
 				{row: mailbox, argv: []string{"restic", "-q", "restore", "latest", "--target", j.target, "--include", box}, restores: box},
 			}
@@ -121,17 +137,17 @@ func borg() tool {
 			return []string{"BORG_REPO=" + j.repo, "BORG_PASSPHRASE=" + password, "BORG_BASE_DIR=" + j.home}
 		},
 		setup: func(job) [][]string { return [][]string{{"borg", "init", "--encryption", "repokey-blake2"}} },
+		backup: func(j job, n int) []string {
+			return []string{"borg", "create", "--compression", "zstd,3", fmt.Sprintf("::%d", n), j.store.dir}
+		},
 		steps: func(j job) []step {
 			box := filepath.Join(j.store.dir, j.store.box)
-			create := func(name string) []string {
-				return []string{"borg", "create", "--compression", "zstd,3", "::" + name, j.store.dir}
-			}
 			return []step{
-				{row: firstBackup, argv: create("first")},
-				{row: unchanged, argv: create("second")},
-				{row: fullRestore, argv: []string{"borg", "extract", "::second"}, dir: j.target, restores: j.store.dir},
+				{row: firstBackup, argv: borg().backup(j, 1)},
+				{row: unchanged, argv: borg().backup(j, 2)},
+				{row: fullRestore, argv: []string{"borg", "extract", "::2"}, dir: j.target, restores: j.store.dir},
 				// borg stores absolute paths without their leading slash.
-				{row: mailbox, argv: []string{"borg", "extract", "::second", box[1:]}, dir: j.target, restores: box},
+				{row: mailbox, argv: []string{"borg", "extract", "::2", box[1:]}, dir: j.target, restores: box},
 			}
 		},
 	}
