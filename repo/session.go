@@ -82,10 +82,12 @@ type packSlot struct {
 	pack *packWriter
 }
 
-// claims are the pieces that this session stores.
+// claims are the pieces that this session stores. Millions may come, so half of
+// each ID has to do: keyed, it is the same for two of 2^32 pieces with a chance
+// of 2^-65.
 type claims struct {
 	mu  sync.Mutex
-	ids map[blob.ID]struct{}
+	ids map[[blob.IDSize / 2]byte]struct{}
 }
 
 // A donePack is durable, and to be named by an index object.
@@ -103,7 +105,7 @@ func (r *Repository) Begin(ctx context.Context, opts SessionOptions) (*Session, 
 	rand.Read(s.id[:])
 	s.data.kind, s.tree.kind = seal.KindDataPack, seal.KindTreePack
 	for i := range s.claimed {
-		s.claimed[i].ids = map[blob.ID]struct{}{}
+		s.claimed[i].ids = map[[blob.IDSize / 2]byte]struct{}{}
 	}
 	// A look before leaves no trace of who waits for another.
 	s.opts.Intent.Started = time.Now().UnixNano()
@@ -166,12 +168,13 @@ func (s *Session) claim(id blob.ID) (bool, error) {
 		return false, err
 	}
 	c := &s.claimed[id[0]%byte(len(s.claimed))]
+	half := [blob.IDSize / 2]byte(id[blob.IDSize/2:])
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if _, known := c.ids[id]; known {
+	if _, known := c.ids[half]; known {
 		return false, nil
 	}
-	c.ids[id] = struct{}{}
+	c.ids[half] = struct{}{}
 	return true, nil
 }
 
