@@ -237,3 +237,28 @@ func TestRefusedOptions(t *testing.T) {
 		}
 	}
 }
+
+// A store of small messages has short texts only, after a night too.
+func TestSmallMessages(t *testing.T) {
+	o := mailgen.Options{Layout: mailgen.Maildir, Messages: 300, Mailboxes: 5, Seed: 7, Small: true}
+	dir := generate(t, o)
+	night, err := mailgen.Night(dir, mailgen.NightOptions{Layout: o.Layout, Number: 1, Percent: 3, Seed: o.Seed, Small: true})
+	if err != nil || night.Messages != 9 {
+		t.Fatalf("%+v, %v", night, err)
+	}
+	messages := 0
+	err = filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if parent := filepath.Base(filepath.Dir(path)); err != nil || !e.Type().IsRegular() || parent != "cur" && parent != "new" {
+			return err
+		}
+		messages++
+		data, err := os.ReadFile(path)
+		if len(data) > 6<<10 || bytes.Contains(data, []byte("multipart")) {
+			t.Errorf("%q has %d bytes", path, len(data))
+		}
+		return err
+	})
+	if err != nil || messages != o.Messages+night.Messages-night.Deleted {
+		t.Errorf("%d messages, %v", messages, err)
+	}
+}
