@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"restante/backup"
+	"restante/repo"
 	"restante/storage"
 	"restante/storage/dryrun"
 	"restante/storage/faulty"
@@ -363,3 +364,25 @@ func (s *fullStaged) Write(p []byte) (int, error) {
 	}
 	return s.Staged.Write(p)
 }
+
+// Where too little room is left, no message is to blame.
+func TestTooLittleRoom(t *testing.T) {
+	f := newFixture(t)
+	mixedStore(f, 0.1)
+	o := f.options()
+	o.MinFree = 1 << 30
+	_, err := f.try(t.Context(), smallStore{f.store}, o)
+	var space *repo.SpaceError
+	if !errors.As(err, &space) || space.Keep != 1<<30 || strings.Contains(err.Error(), "storing") {
+		t.Errorf("error %v", err)
+	}
+	if f.snapshots() != 0 {
+		t.Error("there is a snapshot")
+	}
+	f.clean()
+}
+
+// A smallStore has a megabyte free.
+type smallStore struct{ storage.Store }
+
+func (smallStore) Free(context.Context) (uint64, error) { return 1 << 20, nil }

@@ -300,10 +300,10 @@ func (s *source) Read(p []byte) (int, error) {
 // anything else by its content.
 func (r *reader) content(ctx context.Context, it *item, src io.Reader) error {
 	err := r.cut(ctx, it, src)
-	if err != nil {
+	if err != nil && !errors.As(err, new(*repo.SpaceError)) { // which is not the file's
 		return fmt.Errorf("storing %q: %w", it.key.Path(), err)
 	}
-	return nil
+	return err
 }
 
 func (r *reader) cut(ctx context.Context, it *item, src io.Reader) (err error) {

@@ -38,7 +38,7 @@ var ErrClosed = errors.New("the session was closed by another process; run the b
 type SpaceError struct{ Free, Keep uint64 }
 
 func (e *SpaceError) Error() string {
-	return fmt.Sprintf("the storage has %d bytes free, and %d are to stay free", e.Free, e.Keep)
+	return fmt.Sprintf("the storage has %d MiB free, and %d MiB are to stay free", e.Free>>20, e.Keep>>20)
 }
 
 // SessionOptions describe a writer's session.
