@@ -280,20 +280,55 @@ func (w *walker) walkMessages(ctx context.Context, s spot, m *maildir, name stri
 		}
 		return nil
 	}
-	for _, message := range messages {
-		if err := w.walkMessage(ctx, in, m, message); err != nil {
-			return err
+	for chunk := range slices.Chunk(messages, lookAhead) {
+		for i, looked := range w.look(in, chunk) {
+			if err := w.walkMessage(ctx, in, m, chunk[i], looked); err != nil {
+				return err
+			}
 		}
 	}
 	return w.flush(ctx)
 }
 
+const (
+	lookAhead = 512 // messages that are looked at together
+	lookers   = 4   // at once: a file server takes its time for each
+)
+
+// A look is what lstat says of a message.
+type look struct {
+	st  stat
+	err error
+}
+
+// look looks at messages of a folder, several at once.
+func (w *walker) look(s spot, names []string) []look {
+	looks := w.looks[:len(names)]
+	each := (len(names) + lookers - 1) / lookers
+	var wg sync.WaitGroup
+	for from := 0; from < len(names); from += each {
+		to := min(from+each, len(names))
+		some := func() {
+			for i := from; i < to; i++ {
+				looks[i].st, looks[i].err = s.dir.lstat(names[i])
+			}
+		}
+		if to == len(names) || each < lookers {
+			some() // few are not worth a goroutine
+			continue
+		}
+		wg.Go(some)
+	}
+	wg.Wait()
+	return looks
+}
+
 // walkMessage records one name of "cur" or "new".
-func (w *walker) walkMessage(ctx context.Context, s spot, m *maildir, name string) error {
+func (w *walker) walkMessage(ctx context.Context, s spot, m *maildir, name string, looked look) error {
 	if w.excluded(s, name) {
 		return nil
 	}
-	it := w.message(s, m, name, w.parent)
+	it := w.message(s, m, name, looked, w.parent)
 	if it.st.kind == snapshot.Dir {
 		return w.walkSub(ctx, s, name, it.st)
 	}
@@ -320,7 +355,8 @@ func (w *walker) readEarly(ctx context.Context, s spot, m *maildir, messages, na
 		if w.excluded(in, name) {
 			continue
 		}
-		it := w.message(in, m, name, &cursor{})
+		st, err := in.dir.lstat(name)
+		it := w.message(in, m, name, look{st, err}, &cursor{})
 		if it.st.kind == snapshot.Dir {
 			return nil, nil
 		}
@@ -351,10 +387,10 @@ func (w *walker) inNew(m *maildir, base string) (old known, found bool) {
 	return old, found
 }
 
-// message looks at one name of "cur" or "new". The parent may know it by
+// message makes an item of one name of "cur" or "new". The parent may know it by
 // another name.
-func (w *walker) message(s spot, m *maildir, name string, parent *cursor) item {
-	st, err := s.dir.lstat(name)
+func (w *walker) message(s spot, m *maildir, name string, looked look, parent *cursor) item {
+	st, err := looked.st, looked.err
 	it := item{key: child(s.key, name), name: name, st: st}
 	it.role, it.mailbox = s.info.File(name)
 	if vanished(err) { // renamed by a change of its flags, or expunged: the worker finds out

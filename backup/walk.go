@@ -33,7 +33,8 @@ type walker struct {
 	open    *batch          // being filled
 	left    int             // how many more folders may be held
 	local   map[uint64]bool // devices, whether their times are of this machine's clock
-	waiting []*latch        // of the Maildirs that the walk is in, and that hold batches for what is still to come
+	looks   [lookAhead]look
+	waiting []*latch // of the Maildirs that the walk is in, and that hold batches for what is still to come
 }
 
 // A spot is an open folder and where it lies.
