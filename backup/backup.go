@@ -6,7 +6,8 @@
 // knows to be unchanged is ready at once; the rest is read by a few workers.
 // One recorder takes the batches in the order of the keys, and builds the tree
 // and the next parent cache from them. Memory does not grow with the store,
-// but for the names of the largest Maildir.
+// but for the names of the largest Maildir, and for some 400 bytes for each
+// leaf of the tree, which has 32 paths, and each folder of messages.
 //
 // # What is not read
 //
@@ -24,10 +25,10 @@
 //
 // A folder of messages, "cur" or "new", is not even listed when it is at rest: its
 // own times and those of dovecot-uidlist are those from before it was listed last,
-// and were settled then, by this machine's clock and by that of its file system,
-// which shows in what was written there last. Whatever comes, goes or is renamed
-// in a folder changes its times, so its messages are the parent's, and are taken over
-// from there. What is done to a message in its place, such as a change of its owner, does
+// and all in it was settled then, files with one name, and saved. Whatever comes, goes or is
+// renamed in a folder changes its times, so its messages are the parent's, and are
+// taken over from there. That holds for file systems of this machine; those of
+// servers, with clocks and caches of their own, are listed each night. What is done to a message in its place, such as a change of its owner, does
 // not: therefore each folder is listed anew every few days (Options.Rescan),
 // some each night, and the snapshot says which were not.
 //
@@ -55,7 +56,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"log"
-	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -177,7 +177,6 @@ type run struct {
 	own      map[fileID]bool // folders that are left out
 	session  *repo.Session
 	parent   *parent // nil if nothing is known of an earlier snapshot
-	clocks   clocks  // of the walk, until it ends
 	spare    shelf
 
 	// keep is not cancelled by Ctrl-C: what was read is stored, so that the
@@ -259,14 +258,12 @@ func (run *run) record(ctx context.Context, shrunk bool) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	run.clocks = clocks{}
-	if run.parent != nil {
-		maps.Copy(run.clocks, run.parent.clocks)
-	}
 	if err := run.pipeline(ctx, rec); err != nil {
+		if errors.Is(err, errParent) {
+			run.forgetParent()
+		}
 		return nil, err
 	}
-	cache.noteClocks(run.clocks)
 	result, err := rec.finish(shrunk)
 	if err != nil {
 		return nil, err

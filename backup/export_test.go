@@ -35,10 +35,10 @@ func SetLimits(o *Options, changes ...Limit) {
 }
 
 // Due reports whether a folder that was listed at one time is to be listed at another.
-func Due(path string, changed, listed, clock, now time.Time, rescan time.Duration) bool {
+func Due(path string, changed, listed, now time.Time, rescan time.Duration) bool {
 	w := walker{run: &run{started: now, opts: Options{Rescan: rescan}, limits: defaultLimits()}}
 	key, _ := snapshot.KeyOf(path)
-	return w.due(&rest{key: key, times: times{id: identity{inode: 1}, mtime: snapshot.TimeOf(changed)}, listed: listed.Unix(), clock: clock.Unix()})
+	return w.due(&rest{key: key, times: times{mtime: snapshot.TimeOf(changed)}, listed: listed.Unix()})
 }
 
 // A ParentRecord is what a parent cache says of one path.

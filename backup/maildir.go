@@ -13,15 +13,14 @@ import (
 
 // A maildir is one Maildir while its messages are being read.
 type maildir struct {
-	dir    *folder
-	key    snapshot.Key
-	errs   map[string]error // by folder: why it could not be listed
-	rests  map[string]*rest // by folder: those that are at rest, and are not listed
-	times  map[string]times // by folder, before the messages were listed
-	uids   times            // of dovecot-uidlist, likewise
-	clocks map[string]int64 // by folder, what the clock of its file system had shown then
-	old    map[string]known // the parent's messages in "new", by base name, when needed; of the walk
-	latch  latch            // keeps the control files until the messages are read
+	dir   *folder
+	key   snapshot.Key
+	errs  map[string]error // by folder: why it could not be listed
+	rests map[string]*rest // by folder: those that are at rest, and are not listed
+	times map[string]times // by folder, before the messages were listed
+	uids  times            // of dovecot-uidlist, likewise
+	old   map[string]known // the parent's messages in "new", by base name, when needed; of the walk
+	latch latch            // keeps the control files until the messages are read
 
 	mu    sync.Mutex                       // held while the Maildir is listed again
 	later map[string]mailstore.MessageName // by base name: what was seen then; under mu
@@ -188,11 +187,11 @@ func (w *walker) walkMaildir(ctx context.Context, s spot, names []string) (err e
 // listMaildir returns the messages of a Maildir by their folders, unless all of
 // these are at rest.
 func (w *walker) listMaildir(ctx context.Context, s spot, m *maildir, names []string) (map[string][]string, error) {
-	m.uids, m.times, m.clocks = w.uids(s), map[string]times{}, map[string]int64{}
+	m.uids, m.times = w.uids(s), map[string]times{}
 	for _, name := range names {
 		if name == "cur" || name == "new" {
 			st, _ := s.lstat(name) // one that is not there has no time that comes again
-			m.times[name], m.clocks[name] = timesOf(st), w.clock(s, st.dev)
+			m.times[name] = timesOf(st)
 		}
 	}
 	if m.rests = w.resting(s, names); len(m.rests) == len(m.times) {
@@ -257,8 +256,8 @@ func (w *walker) walkMessages(ctx context.Context, s spot, m *maildir, name stri
 	defer sub.release()
 	in := spot{dir: sub, path: path, key: child(s.key, name), info: w.run.opts.Store.Dir(w.root, path)}
 	r := m.rests[name]
-	if r == nil {
-		r = &rest{key: in.key, times: m.times[name], uids: m.uids, listed: w.run.started.Unix(), clock: m.clocks[name]}
+	if r == nil && w.isLocal(sub, st.dev) {
+		r = &rest{key: in.key, times: m.times[name], uids: m.uids, listed: w.run.started.Unix()}
 	}
 	if err := w.addMessages(ctx, in, st, r, m.errs[name]); err != nil {
 		return err

@@ -32,12 +32,11 @@ import (
 //	   uvarints: sums of entries, files, messages, bytes and unsaved paths
 //	   1 byte: 1 if its last key ended it, else 0
 //	   uvarint offset, uvarint length, the first 16 bytes of the BLAKE3 of its block
-//	uvarint   number of clocks; for each uvarint device, varint seconds since 1970
 //	the folders of messages that may be at rest; for each
 //	   uvarint n, n bytes: its key
 //	   the times of the folder, and those of its Maildir's dovecot-uidlist: uvarint
 //	   inode, varint seconds and uvarint nanoseconds of ctime and mtime, uvarint size
-//	   varint: when it was listed; varint: the clock of its file system then
+//	   varint: when it was listed, in seconds since 1970
 //	16 bytes  of BLAKE3 of all before
 //
 // To the file "blocks-NUMBER", whose number is in 16 hexadecimal digits, a run
@@ -122,7 +121,6 @@ type parent struct {
 	parentHead
 	blocks *os.File
 	leaves []leafRef
-	clocks clocks
 	rests  map[snapshot.Key]*rest
 	counts snapshot.Counts // of all leaves
 	end    int64           // of the blocks that leaves refer to
@@ -200,7 +198,7 @@ func (p *parent) parse(b []byte) error {
 		p.live += l.length
 		p.leaves = append(p.leaves, l)
 	}
-	p.clocks, p.rests = d.clocks(), map[snapshot.Key]*rest{}
+	p.rests = map[snapshot.Key]*rest{}
 	for len(d.b) > 0 {
 		r := d.rest()
 		p.rests[r.key] = &r

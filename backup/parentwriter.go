@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"restante/blob"
@@ -33,7 +32,6 @@ type parentWriter struct {
 	head   []byte
 	count  uint64 // of leaves
 	list   []byte // leaves, encoded
-	clocks clocks
 	rests  []byte // folders, encoded
 	block  []byte // records of the leaf at hand
 }
@@ -159,13 +157,6 @@ func (w *parentWriter) rest(r *rest) {
 	}
 }
 
-// noteClocks notes what is known of clocks.
-func (w *parentWriter) noteClocks(c clocks) {
-	if w != nil {
-		w.clocks = c
-	}
-}
-
 // commit puts the cache in its place. It is not synced: one that a crash
 // leaves torn fails its checks and is not used.
 func (w *parentWriter) commit() error {
@@ -179,9 +170,7 @@ func (w *parentWriter) commit() error {
 		w.err = w.blocks.Close()
 	}
 	if w.err == nil {
-		all := slices.Concat(w.head, binary.AppendUvarint(nil, w.count), w.list, w.clocks.append(nil), w.rests)
-		sum := blob.NameOf(all)
-		_, w.err = w.leaves.Write(append(all, sum[:parentSum]...))
+		w.err = w.writeLeaves()
 	}
 	if w.err == nil {
 		w.err = w.leaves.Close()
@@ -197,6 +186,31 @@ func (w *parentWriter) commit() error {
 		return fmt.Errorf("removing an old parent cache: %w", err)
 	}
 	return nil
+}
+
+// writeLeaves writes the file "leaves".
+func (w *parentWriter) writeLeaves() error {
+	if n := len(w.list) + len(w.rests); n > maxLeaves/2 {
+		return fmt.Errorf("it would have %d bytes", n)
+	}
+	h := blob.NewNameHash()
+	for _, part := range [][]byte{w.head, binary.AppendUvarint(nil, w.count), w.list, w.rests} {
+		h.Write(part)
+		if _, err := w.leaves.Write(part); err != nil {
+			return err
+		}
+	}
+	sum := h.ID()
+	_, err := w.leaves.Write(sum[:parentSum])
+	return err
+}
+
+// forgetParent removes a parent cache that turned out to be of no use in the
+// middle of a run, so that the next one reads everything.
+func (run *run) forgetParent() {
+	if err := os.Remove(filepath.Join(run.parentPath(), leavesName)); err != nil {
+		run.warnf("the parent cache has to be removed by hand: %v", err)
+	}
 }
 
 // discard drops the new cache, unless it was committed; the old one stays.

@@ -184,7 +184,7 @@ func (run *run) parentPath() string {
 // change of them everything is read anew.
 func (run *run) optionsHash() blob.ID {
 	var b []byte
-	for _, p := range run.opts.Exclude.Patterns() {
+	for _, p := range slices.Concat(run.opts.Exclude.Patterns(), []string{""}, run.opts.Skip) {
 		b = append(binary.AppendUvarint(b, uint64(len(p))), p...)
 	}
 	return blob.NewHasher(run.repo.PieceKey()).Sum(b)

@@ -3,8 +3,8 @@ package backup
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
 	"hash/fnv"
-	"maps"
 	"slices"
 	"time"
 
@@ -17,7 +17,8 @@ const DefaultRescan = 7 * 24 * time.Hour
 const uidlist = "dovecot-uidlist"
 
 // A rest tells that the messages in a folder of a Maildir, "cur" or "new", are
-// those that were listed once: files and nothing else, all of them saved.
+// those that were listed once: files with one name and nothing else, all of them
+// saved, on a file system of this machine.
 // Whatever comes, goes or gets another name in a folder changes its times. What
 // does not, such as a change of an owner, is seen when the folder is listed
 // again, which it is every few days.
@@ -26,7 +27,6 @@ type rest struct {
 	times  times        // of the folder
 	uids   times        // of the list that Dovecot keeps of the messages' numbers; zero: there is none
 	listed int64        // when, in seconds since 1970
-	clock  int64        // what the clock of its file system showed then at least
 	known  bool         // the parent has it; else it is listed now
 }
 
@@ -56,7 +56,7 @@ func (r *rest) append(b []byte) []byte {
 		b = binary.AppendUvarint(b, uint64(t.mtime.Nsec))
 		b = binary.AppendUvarint(b, t.size)
 	}
-	return binary.AppendVarint(binary.AppendVarint(b, r.listed), r.clock)
+	return binary.AppendVarint(b, r.listed)
 }
 
 func (d *parentDecoder) rest() (r rest) {
@@ -66,13 +66,26 @@ func (d *parentDecoder) rest() (r rest) {
 		t.mtime = snapshot.Time{Sec: d.varint(), Nsec: uint32(d.uvarint())}
 		t.size = d.uvarint()
 	}
-	r.listed, r.clock, r.known = d.varint(), d.varint(), true
+	r.listed, r.known = d.varint(), true
 	return r
 }
 
+// settled returns the second before which times have to lie to tell of each
+// change after the listing.
+func (r *rest) settled(margin time.Duration) int64 { return r.listed - int64(margin/time.Second) }
+
+// spoils reports whether the item, in a folder that was listed, keeps it from
+// being at rest: it is no file, or could not be saved; or it changed so shortly
+// before that it may have changed again; or it has other names, which may come to
+// mean other files.
+func (r *rest) spoils(it *item, margin time.Duration) bool {
+	return it.entry.Kind != snapshot.File || it.st.links > 1 || it.st.id.ctime.Sec >= r.settled(margin)
+}
+
 // resting returns, by their names, the folders of a Maildir whose messages are as
-// the parent has them. "new" is looked at first: a message goes to "cur" from
-// there, and one that goes after that changes "cur".
+// the parent has them. Where only one is at rest it has to be looked at after the
+// other was listed: a message that goes from there to "cur" was listed, or has
+// changed "cur".
 func (w *walker) resting(s spot, names []string) map[string]*rest {
 	if w.run.parent == nil || w.run.opts.Paranoid || w.run.opts.Rescan <= 0 {
 		return nil
@@ -87,6 +100,7 @@ func (w *walker) resting(s spot, names []string) map[string]*rest {
 		if err == nil && st.kind == snapshot.Dir && timesOf(st) == r.times && w.uids(s) == r.uids && w.readable(r) {
 			found[name] = r
 		}
+		w.run.event("looked", r.key)
 	}
 	return found
 }
@@ -102,16 +116,14 @@ func (w *walker) uids(s spot) times {
 
 // due reports whether a folder is to be listed although it seems to be at
 // rest: it had changed so shortly before it was listed that its times may not
-// tell of another change, by the clock of this machine or by that of its file
-// system; or it is its turn. The turns are spread over the days.
+// tell of another change, or it is its turn. The turns are spread over the days.
 func (w *walker) due(r *rest) bool {
 	const day = int64(24 * time.Hour / time.Second)
 	now, period := w.run.started.Unix(), int64(w.run.opts.Rescan/time.Second)
-	if age := now - r.listed; age < 0 || age >= period || r.times.id.inode == 0 {
+	if age := now - r.listed; age < 0 || age >= period {
 		return true
 	}
-	settled := min(r.listed, r.clock) - int64(w.run.limits.settle/time.Second)
-	if max(r.times.mtime.Sec, r.times.id.ctime.Sec) >= settled {
+	if settled := r.settled(w.run.limits.settle); r.times.mtime.Sec >= settled || r.times.id.ctime.Sec >= settled {
 		return true
 	}
 	turns := max(1, uint64(period/day))
@@ -134,6 +146,24 @@ func (p *parent) each(r *rest, fn func(i int, whole bool) bool) {
 	}
 }
 
+// records calls fn for the records of the i-th leaf, all of them.
+func (p *parent) records(i int, fn func(known) error) error {
+	block, err := p.block(&p.leaves[i])
+	if err != nil {
+		return fmt.Errorf("%w: %w", errParent, err)
+	}
+	c := cursor{p: p, leaf: i, d: parentDecoder{b: block}, next: known{slot: -1}}
+	for n := p.leaves[i].Counts.Entries; n > 0; n-- {
+		if !c.read() || c.next.leaf != i {
+			return errParent
+		}
+		if err := fn(c.next); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // readable reports whether all that the walk has to read of the folder's
 // records can be read.
 func (w *walker) readable(r *rest) bool {
@@ -154,21 +184,15 @@ func (w *walker) takeOver(ctx context.Context, in spot, r *rest) (err error) {
 	_, mailbox := in.info.File("")
 	p.each(r, func(i int, whole bool) bool {
 		if whole {
-			err = w.add(ctx, in.dir, nil, item{key: p.leaves[i].Last, mailbox: mailbox, leaf: &p.leaves[i], behind: p.leaves[i-1].Last})
+			err = w.add(ctx, in.dir, nil, item{key: p.leaves[i].Last, mailbox: mailbox, leaf: &p.leaves[i], was: known{leaf: i}, behind: p.leaves[i-1].Last})
 			return err == nil
 		}
-		var block []byte
-		if block, err = p.block(&p.leaves[i]); err != nil {
-			return false
-		}
-		c := cursor{p: p, leaf: i, d: parentDecoder{b: block}, next: known{slot: -1}}
-		for n := p.leaves[i].Counts.Entries; n > 0 && err == nil; n-- {
-			if !c.read() || c.next.leaf != i {
-				err = errParent
-			} else if _, below := cutKey(c.next.key, r.key+"\x00"); below {
-				err = w.addTaken(ctx, in, c.next, mailbox)
+		err = p.records(i, func(k known) error {
+			if _, below := cutKey(k.key, r.key+"\x00"); !below {
+				return nil
 			}
-		}
+			return w.addTaken(ctx, in, k, mailbox)
+		})
 		return err == nil
 	})
 	return err
@@ -183,43 +207,13 @@ func (w *walker) addTaken(ctx context.Context, in spot, k known, mailbox int) er
 	return w.add(ctx, in.dir, nil, item{key: snapshot.Key(k.key), mailbox: mailbox, role: k.role, old: e.Kind, held: e.Messages, was: k, same: true, taken: true, entry: e})
 }
 
-// clocks are what the clocks of file systems showed at least, by their devices,
-// in seconds since 1970: the newest ctime that was seen, for the clock of a file
-// server is not this machine's, or this machine's time, where it is.
-type clocks map[uint64]int64
-
-// clock returns what the clock of the folder's file system shows at least.
-func (w *walker) clock(s spot, dev uint64) int64 {
+// isLocal reports whether the folder's file system is one of this machine's,
+// whose folders' times follow what is in them by this machine's clock.
+func (w *walker) isLocal(d *folder, dev uint64) bool {
 	local, known := w.local[dev]
 	if !known {
-		local = s.dir.isLocal()
+		local = d.isLocal()
 		w.local[dev] = local
 	}
-	if local {
-		return w.run.started.Unix()
-	}
-	return w.run.clocks[dev]
-}
-
-func (c clocks) saw(st stat) {
-	if sec := st.id.ctime.Sec; sec > c[st.dev] {
-		c[st.dev] = sec
-	}
-}
-
-func (c clocks) append(b []byte) []byte {
-	b = binary.AppendUvarint(b, uint64(len(c)))
-	for _, dev := range slices.Sorted(maps.Keys(c)) {
-		b = binary.AppendVarint(binary.AppendUvarint(b, dev), c[dev])
-	}
-	return b
-}
-
-func (d *parentDecoder) clocks() clocks {
-	c := clocks{}
-	for n := d.uvarint(); n > 0 && !d.bad; n-- {
-		dev := d.uvarint()
-		c[dev] = d.varint()
-	}
-	return c
+	return local
 }

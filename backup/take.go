@@ -2,7 +2,6 @@ package backup
 
 import (
 	"context"
-	"fmt"
 
 	"restante/mailstore"
 	"restante/snapshot"
@@ -33,7 +32,7 @@ func (rec *recorder) take(ctx context.Context, it *item) error {
 	if string(r.key) != string(leaf.Last) || uint64(len(rec.taken)) != leaf.Counts.Entries {
 		return nil
 	}
-	taken, err := rec.tree.Take(ctx, snapshot.Key(rec.taken[0].key), leaf.Leaf)
+	taken, err := rec.takeWhole(ctx, snapshot.Key(rec.taken[0].key), leaf)
 	if err != nil {
 		return err
 	}
@@ -41,9 +40,21 @@ func (rec *recorder) take(ctx context.Context, it *item) error {
 		return rec.giveBack(ctx)
 	}
 	rec.forgetTaken()
-	rec.leaves = rec.leaves[:0] // it was the only one: the tree was between two leaves
-	rec.cache.take(leaf)
 	return nil
+}
+
+// takeWhole takes a leaf over, unless the repository has lost it or the tree
+// would not be the same; then it reports false.
+func (rec *recorder) takeWhole(ctx context.Context, first snapshot.Key, l *leafRef) (bool, error) {
+	if held, err := rec.run.session.Holds(l.ID); err != nil || !held {
+		return false, err
+	}
+	taken, err := rec.tree.Take(ctx, first, l.Leaf)
+	if taken {
+		rec.leaves = rec.leaves[:0] // it was the only one: the tree was between two leaves
+		rec.cache.take(l)
+	}
+	return taken, err
 }
 
 // takeLeaf takes a leaf of the parent over whose records nobody looked at.
@@ -51,15 +62,13 @@ func (rec *recorder) takeLeaf(ctx context.Context, it *item) error {
 	if err := rec.giveBack(ctx); err != nil {
 		return err
 	}
-	taken, err := rec.tree.Take(ctx, it.behind+"\x00", it.leaf.Leaf) // its first key is that, or behind it
+	taken, err := rec.takeWhole(ctx, it.behind+"\x00", it.leaf) // its first key is that, or behind it
+	if err == nil && !taken {
+		err = rec.addLeaf(ctx, it.was.leaf)
+	}
 	if err != nil {
 		return err
 	}
-	if !taken {
-		return fmt.Errorf("taking over the messages up to %q: the leaf does not fit", it.key.Path())
-	}
-	rec.leaves = rec.leaves[:0]
-	rec.cache.take(it.leaf)
 	c := it.leaf.Counts
 	rec.result.Snapshot.Run.Unchanged += c.Files
 	rec.kept, rec.still = rec.kept+c.Files, rec.still+c.Messages
@@ -72,14 +81,24 @@ func (rec *recorder) takeLeaf(ctx context.Context, it *item) error {
 	return nil
 }
 
-// watch takes note of what tells whether a folder of messages will be at rest:
-// whether there is anything in it but files that are saved.
+// addLeaf adds the records of a leaf of the parent one by one.
+func (rec *recorder) addLeaf(ctx context.Context, i int) error {
+	return rec.run.parent.share().records(i, func(k known) error {
+		e, err := snapshot.DecodeEntry(k.entry)
+		if err != nil {
+			return err
+		}
+		return rec.addTaken(ctx, &takenRecord{k, e})
+	})
+}
+
+// watch takes note of what tells whether a folder of messages will be at rest.
 func (rec *recorder) watch(it *item) {
 	dir := it.entry.Kind == snapshot.Dir
-	if rec.resting != nil {
-		if _, below := cutKey([]byte(it.key), rec.resting.key+"\x00"); !below {
+	if r := rec.resting; r != nil {
+		if _, below := cutKey([]byte(it.key), r.key+"\x00"); !below {
 			rec.rested()
-		} else if it.entry.Kind != snapshot.File {
+		} else if r.spoils(it, rec.run.limits.settle) {
 			rec.resting = nil
 		}
 	}

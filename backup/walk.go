@@ -273,7 +273,6 @@ func (w *walker) push(d *folder, m *maildir, it item) bool {
 			m.dir.retain()
 		}
 	}
-	w.run.clocks.saw(it.st)
 	b := w.open
 	b.items = append(b.items, it)
 	b.reading = b.reading || it.reading

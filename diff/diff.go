@@ -85,8 +85,8 @@ func (c *Change) Key() snapshot.Key {
 
 // Between returns what happened in the ranges between two snapshots, in the
 // order of the keys. h hashes with the repository's ID key. With an error that
-// wraps a [*snapshot.Gap] the changes are those that can be known. The memory
-// is about 400 bytes a change.
+// wraps a [*snapshot.Gap] the changes are those that can be known. It keeps some
+// hundred bytes of each change in memory.
 func Between(ctx context.Context, before, after *snapshot.Tree, ranges []snapshot.Range, h *blob.Hasher) ([]Change, error) {
 	p := pairer{hasher: h}
 	var damage error

@@ -162,6 +162,10 @@ func (s *Session) Stored() int64 {
 	return s.stored
 }
 
+// Holds reports whether the repository had the piece when the session began, in
+// a pack that is not known to be lost.
+func (s *Session) Holds(id blob.ID) (bool, error) { return s.r.holds(id) }
+
 // claim reports whether the caller is the first to bring the piece.
 func (s *Session) claim(id blob.ID) (bool, error) {
 	if known, err := s.r.holds(id); err != nil || known {

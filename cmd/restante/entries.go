@@ -32,15 +32,10 @@ type entryInfo struct {
 // listEntries prints the entries in the ranges, all or those that hold messages,
 // as they come: there may be millions.
 func listEntries(ctx context.Context, out *output, t *snapshot.Tree, ranges []snapshot.Range, all bool) error {
+	line := messageLine
 	if all {
-		return listRecords(ctx, out, t, ranges, func(*snapshot.Record) bool { return true }, rawLine)
+		line = rawLine
 	}
-	messages := func(r *snapshot.Record) bool { return r.Entry.Messages > 0 || r.Entry.Kind == snapshot.Unsaved }
-	return listRecords(ctx, out, t, ranges, messages, messageLine)
-}
-
-// listRecords prints those records in the ranges that are wanted.
-func listRecords(ctx context.Context, out *output, t *snapshot.Tree, ranges []snapshot.Range, wanted func(*snapshot.Record) bool, line func(*snapshot.Record) string) error {
 	each := func(f func(*snapshot.Record) error) (damage error) {
 		for _, r := range ranges {
 			for record, err := range t.All(ctx, r) {
@@ -48,7 +43,7 @@ func listRecords(ctx context.Context, out *output, t *snapshot.Tree, ranges []sn
 				case err != nil && isLocal(ctx, err): // those behind it can be listed
 					damage = cmp.Or(damage, err)
 					continue
-				case err == nil && wanted(&record):
+				case err == nil && (all || record.Entry.Messages > 0 || record.Entry.Kind == snapshot.Unsaved):
 					err = f(&record)
 				}
 				if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -93,15 +94,33 @@ func listUnlisted(ctx context.Context, out *output, o *opened, s listed, args []
 			ranges = folder.Ranges
 		}
 	}
-	i := -1 // the snapshot knows them by their number among all
-	return listRecords(ctx, out, o.tree(s), []snapshot.Range{{}}, func(r *snapshot.Record) bool {
-		if r.Entry.Kind != snapshot.Dir || !snapshot.HoldsMessages(r.Key) {
-			return false
+	i := 0 // the snapshot knows them by their number among all, so what lies behind damage is not known
+	each := func(fn func(*snapshot.Record) error) error {
+		for r, err := range o.tree(s).All(ctx, snapshot.Range{}) {
+			if err != nil {
+				return err
+			}
+			if r.Entry.Kind != snapshot.Dir || !snapshot.HoldsMessages(r.Key) {
+				continue
+			}
+			if s.record.UnlistedFolder(i) && slices.ContainsFunc(ranges, func(in snapshot.Range) bool { return in.Contains(r.Key) }) {
+				if err := fn(&r); err != nil {
+					return err
+				}
+			}
+			i++
 		}
-		i++
-		asked := slices.ContainsFunc(ranges, func(in snapshot.Range) bool { return in.Contains(r.Key) })
-		return asked && s.record.UnlistedFolder(i)
-	}, func(r *snapshot.Record) string { return cli.Name(r.Key.Path()) })
+		return nil
+	}
+	if out.json {
+		return out.list(func(add func(any) error) error {
+			return each(func(r *snapshot.Record) error { return add(infoOf(r)) })
+		})
+	}
+	return each(func(r *snapshot.Record) error {
+		_, err := fmt.Fprintln(out, cli.Name(r.Key.Path()))
+		return err
+	})
 }
 
 // listFolders prints the mailbox's folders.
