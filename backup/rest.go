@@ -18,10 +18,9 @@ const uidlist = "dovecot-uidlist"
 
 // A rest tells that the messages in a folder of a Maildir, "cur" or "new", are
 // those that were listed once: files with one name and nothing else, all of them
-// saved, on a file system of this machine.
-// Whatever comes, goes or gets another name in a folder changes its times. What
-// does not, such as a change of an owner, is seen when the folder is listed
-// again, which it is every few days.
+// saved, on a file system of this machine. Whatever comes, goes or gets another
+// name in a folder changes its times. What does not, such as a change of an
+// owner, is seen when the folder is listed again, which it is every few days.
 type rest struct {
 	key    snapshot.Key // of the folder
 	times  times        // of the folder
