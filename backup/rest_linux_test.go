@@ -185,6 +185,9 @@ func TestNightsAtRest(t *testing.T) {
 	f := newFixture(t)
 	g := &fixture{t: t, store: mem.New(), cache: t.TempDir(), roots: f.roots}
 	o := mailgen.Options{Layout: mailgen.Maildir, Messages: 1500, Mailboxes: 8, Seed: 9}
+	if testing.Short() {
+		o.Messages = 400
+	}
 	_, err := mailgen.Generate(f.roots[0], o)
 	must(t, err)
 	g.createWithKeyOf(f)

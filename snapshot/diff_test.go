@@ -31,6 +31,14 @@ func diff(t testing.TB, a, b *snapshot.Tree, r snapshot.Range) (found []snapshot
 	return found, gaps
 }
 
+// rounds returns how often a property is tried.
+func rounds(n uint64) uint64 {
+	if testing.Short() {
+		return n / 5
+	}
+	return n
+}
+
 // compareSlowly is what Diff is to find.
 func compareSlowly(a, b map[snapshot.Key]snapshot.Entry, r snapshot.Range) []snapshot.Difference {
 	all := maps.Clone(a)
@@ -63,7 +71,7 @@ func records(set map[snapshot.Key]snapshot.Entry) []snapshot.Record {
 }
 
 func TestDiffFindsWhatChanged(t *testing.T) {
-	for seed := range uint64(300) {
+	for seed := range rounds(300) {
 		rng := rand.New(rand.NewPCG(seed, 1))
 		a := map[snapshot.Key]snapshot.Entry{}
 		for range rng.IntN(1 << rng.IntN(12)) {
@@ -126,7 +134,7 @@ func TestDiffReadsWhatChanged(t *testing.T) {
 // A page that is lost costs the differences in it, in whichever tree it was.
 func TestDiffPassesGaps(t *testing.T) {
 	all := entries(t, 20, 100)
-	for seed := range uint64(60) {
+	for seed := range rounds(60) {
 		rng := rand.New(rand.NewPCG(seed, 2))
 		a, b := map[snapshot.Key]snapshot.Entry{}, map[snapshot.Key]snapshot.Entry{}
 		for _, r := range all {
