@@ -106,7 +106,7 @@ func TestTakenLeavesMakeTheSameTree(t *testing.T) {
 			t.Fatalf("seed %d: the root is %+v, want %+v: %v", seed, got, want, err)
 		}
 	}
-	if taken < int(rounds(200)) {
+	if taken < 200 && !testing.Short() || taken == 0 {
 		t.Errorf("only %d leaves were taken over", taken)
 	}
 }
