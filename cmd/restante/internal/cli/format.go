@@ -45,6 +45,23 @@ func Size(bytes uint64) string {
 	return fmt.Sprintf("%.0f %ciB", v, sizeUnits[unit])
 }
 
+// ParseDuration reads a time as an option takes it: days, such as 7d, or what
+// [time.ParseDuration] takes, such as 30m or 1h30m; none is below 0. Anything else is a
+// [UsageError].
+func ParseDuration(s string) (time.Duration, error) {
+	const day = 24 * time.Hour
+	if days, ok := strings.CutSuffix(s, "d"); ok {
+		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
+			return time.Duration(n) * day, nil
+		}
+	}
+	d, err := time.ParseDuration(s)
+	if err != nil || d < 0 {
+		return 0, Usagef("%q is no length of time: write it as 7d, 12h or 30m", s)
+	}
+	return d, nil
+}
+
 // ParseSize reads a number of bytes as an option takes it: 5000, 512K, 1.5GiB,
 // 10 G. K, M, G, T, P, E are powers of 1,024, with iB or without; KB, MB and
 // so on are powers of 1,000. Anything else is a [UsageError].
