@@ -25,12 +25,13 @@
 //
 // A folder of messages, "cur" or "new", is not even listed when it is at rest: its
 // own times and those of dovecot-uidlist are those from before it was listed last,
-// and all in it was settled then, files with one name, and saved. Whatever comes, goes or is
-// renamed in a folder changes its times, so its messages are the parent's, and are
-// taken over from there. That holds for file systems of this machine; those of
-// servers, with clocks and caches of their own, are listed each night. What is done to a message in its place, such as a change of its owner, does
-// not: therefore each folder is listed anew every few days (Options.Rescan),
-// some each night, and the snapshot says which were not.
+// and all in it was settled then, files with one name, and saved. Whatever comes,
+// goes or is renamed in a folder changes its times, so its messages are the
+// parent's, and are taken over from there. That holds for file systems of this
+// machine; those of servers, with clocks and caches of their own, are listed each
+// night. What is done to a message in its place, such as a change of its owner,
+// changes no folder: therefore each is listed anew every few days
+// (Options.Rescan), some each night, and the snapshot says which were not.
 //
 // # A store in use
 //

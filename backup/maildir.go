@@ -17,8 +17,7 @@ type maildir struct {
 	key   snapshot.Key
 	errs  map[string]error // by folder: why it could not be listed
 	rests map[string]*rest // by folder: those that are at rest, and are not listed
-	times map[string]times // by folder, before the messages were listed
-	uids  times            // of dovecot-uidlist, likewise
+	times maildirTimes     // before the messages were listed
 	old   map[string]known // the parent's messages in "new", by base name, when needed; of the walk
 	latch latch            // keeps the control files until the messages are read
 
@@ -187,14 +186,8 @@ func (w *walker) walkMaildir(ctx context.Context, s spot, names []string) (err e
 // listMaildir returns the messages of a Maildir by their folders, unless all of
 // these are at rest.
 func (w *walker) listMaildir(ctx context.Context, s spot, m *maildir, names []string) (map[string][]string, error) {
-	m.uids, m.times = w.uids(s), map[string]times{}
-	for _, name := range names {
-		if name == "cur" || name == "new" {
-			st, _ := s.lstat(name) // one that is not there has no time that comes again
-			m.times[name] = timesOf(st)
-		}
-	}
-	if m.rests = w.resting(s, names); len(m.rests) == len(m.times) {
+	m.times = w.times(s, names)
+	if m.rests = w.resting(s, m.times); len(m.rests) == len(m.times.folders) {
 		return nil, nil
 	}
 	listed, errs, err := m.list(ctx, s.beside)
@@ -202,7 +195,7 @@ func (w *walker) listMaildir(ctx context.Context, s spot, m *maildir, names []st
 		return nil, err
 	}
 	m.errs = errs
-	m.rests = w.resting(s, names) // behind the listing: what left "new" meanwhile changed "cur"
+	m.rests = w.resting(s, w.times(s, names)) // behind the listing: what left "new" meanwhile changed "cur"
 	messages := map[string][]string{}
 	for _, msg := range listed {
 		if m.rests[msg.Dir] == nil {
@@ -255,14 +248,14 @@ func (w *walker) walkMessages(ctx context.Context, s spot, m *maildir, name stri
 	}
 	defer sub.release()
 	in := spot{dir: sub, path: path, key: child(s.key, name), info: w.run.opts.Store.Dir(w.root, path)}
-	r := m.rests[name]
-	if r == nil && w.isLocal(sub, st.dev) {
-		r = &rest{key: in.key, times: m.times[name], uids: m.uids, listed: w.run.started.Unix()}
+	r, resting := m.rests[name]
+	if !resting && w.isLocal(sub, st.dev) {
+		r = &rest{key: in.key, times: m.times.folders[name], uids: m.times.uids, listed: w.run.started.Unix()}
 	}
-	if err := w.addMessages(ctx, in, st, r, m.errs[name]); err != nil {
+	if err := w.addFolder(ctx, in, st, r, m.errs[name]); err != nil {
 		return err
 	}
-	if m.rests[name] != nil {
+	if resting {
 		if err := w.takeOver(ctx, in, r); err != nil {
 			return err
 		}

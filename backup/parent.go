@@ -127,10 +127,13 @@ type parent struct {
 	live   int64           // bytes of these
 
 	// What was read last: cursors follow each other closely.
-	memo [2]struct {
-		offset int64
-		bytes  []byte
-	}
+	memo [2]memo
+}
+
+// A memo is a block that was read.
+type memo struct {
+	offset int64
+	bytes  []byte
 }
 
 // openParent opens the parent cache in the folder dir if it was made with the
@@ -233,10 +236,7 @@ func (p *parent) share() *parent {
 		return nil
 	}
 	again := *p
-	again.memo = [2]struct {
-		offset int64
-		bytes  []byte
-	}{}
+	again.memo = [2]memo{}
 	return &again
 }
 
@@ -254,8 +254,7 @@ func (p *parent) block(l *leafRef) ([]byte, error) {
 	if sum := blob.NameOf(b); [parentSum]byte(sum[:parentSum]) != l.sum {
 		return nil, errParent
 	}
-	p.memo[1] = p.memo[0]
-	p.memo[0].offset, p.memo[0].bytes = l.offset, b
+	p.memo[1], p.memo[0] = p.memo[0], memo{l.offset, b}
 	return b, nil
 }
 
@@ -376,7 +375,7 @@ func (c *cursor) read() bool {
 		n := known{leaf: c.leaf, slot: c.next.slot + 1}
 		n.key = c.d.bytes(c.d.uvarint())
 		n.role = mailstore.FileRole(c.d.byte())
-		n.id = identity{inode: c.d.uvarint(), ctime: snapshot.Time{Sec: c.d.varint(), Nsec: uint32(c.d.uvarint())}}
+		n.id = c.d.identity()
 		n.entry = c.d.bytes(c.d.uvarint())
 		if !c.d.bad {
 			c.next = n
@@ -441,4 +440,18 @@ func (d *parentDecoder) varint() int64 {
 	d.bytes(uint64(max(n, 0)))
 	d.bad = d.bad || n <= 0
 	return v
+}
+
+func (d *parentDecoder) time() snapshot.Time {
+	return snapshot.Time{Sec: d.varint(), Nsec: uint32(d.uvarint())}
+}
+
+func (d *parentDecoder) identity() identity { return identity{inode: d.uvarint(), ctime: d.time()} }
+
+func appendTime(b []byte, t snapshot.Time) []byte {
+	return binary.AppendUvarint(binary.AppendVarint(b, t.Sec), uint64(t.Nsec))
+}
+
+func appendIdentity(b []byte, id identity) []byte {
+	return appendTime(binary.AppendUvarint(b, id.inode), id.ctime)
 }

@@ -105,9 +105,7 @@ func (w *parentWriter) add(r *known) {
 	b := binary.AppendUvarint(w.block, uint64(len(r.key)))
 	b = append(b, r.key...)
 	b = append(b, byte(r.role))
-	b = binary.AppendUvarint(b, r.id.inode)
-	b = binary.AppendVarint(b, r.id.ctime.Sec)
-	b = binary.AppendUvarint(b, uint64(r.id.ctime.Nsec))
+	b = appendIdentity(b, r.id)
 	b = binary.AppendUvarint(b, uint64(len(r.entry)))
 	w.block = append(b, r.entry...)
 }

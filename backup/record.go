@@ -21,6 +21,7 @@ type recorder struct {
 	pages   *repo.Writer
 	tree    *snapshot.Builder
 	cache   *parentWriter
+	parent  *parent // the recorder has its own, or nil
 	hasher  *blob.Hasher
 	links   map[fileID]linkGroup
 	entry   []byte          // encoded
@@ -52,7 +53,7 @@ func newRecorder(run *run, cache *parentWriter) (*recorder, error) {
 		return nil, err
 	}
 	key := run.repo.PieceKey()
-	rec := &recorder{run: run, pages: pages, tree: snapshot.NewBuilder(pages, key), cache: cache,
+	rec := &recorder{run: run, pages: pages, tree: snapshot.NewBuilder(pages, key), cache: cache, parent: run.parent.share(),
 		hasher: blob.NewHasher(key), links: map[fileID]linkGroup{}, boxes: make([]boxCount, len(run.opts.Store.Mailboxes))}
 	rec.tree.OnLeaf(func(l snapshot.Leaf) { rec.leaves = append(rec.leaves, l) })
 	rec.result.Snapshot = run.describe()

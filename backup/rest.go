@@ -48,11 +48,7 @@ func (r *rest) append(b []byte) []byte {
 	b = binary.AppendUvarint(b, uint64(len(r.key)))
 	b = append(b, r.key...)
 	for _, t := range [...]times{r.times, r.uids} {
-		b = binary.AppendUvarint(b, t.id.inode)
-		b = binary.AppendVarint(b, t.id.ctime.Sec)
-		b = binary.AppendUvarint(b, uint64(t.id.ctime.Nsec))
-		b = binary.AppendVarint(b, t.mtime.Sec)
-		b = binary.AppendUvarint(b, uint64(t.mtime.Nsec))
+		b = appendTime(appendIdentity(b, t.id), t.mtime)
 		b = binary.AppendUvarint(b, t.size)
 	}
 	return binary.AppendVarint(b, r.listed)
@@ -61,9 +57,7 @@ func (r *rest) append(b []byte) []byte {
 func (d *parentDecoder) rest() (r rest) {
 	r.key = snapshot.Key(d.bytes(d.uvarint()))
 	for _, t := range []*times{&r.times, &r.uids} {
-		t.id = identity{inode: d.uvarint(), ctime: snapshot.Time{Sec: d.varint(), Nsec: uint32(d.uvarint())}}
-		t.mtime = snapshot.Time{Sec: d.varint(), Nsec: uint32(d.uvarint())}
-		t.size = d.uvarint()
+		t.id, t.mtime, t.size = d.identity(), d.time(), d.uvarint()
 	}
 	r.listed, r.known = d.varint(), true
 	return r
@@ -85,32 +79,45 @@ func (r *rest) spoils(it *item, margin time.Duration) bool {
 // the parent has them. Where only one is at rest it has to be looked at after the
 // other was listed: a message that goes from there to "cur" was listed, or has
 // changed "cur".
-func (w *walker) resting(s spot, names []string) map[string]*rest {
+func (w *walker) resting(s spot, now maildirTimes) map[string]*rest {
 	if w.run.parent == nil || w.run.opts.Paranoid || w.run.opts.Rescan <= 0 {
 		return nil
 	}
 	found := map[string]*rest{}
-	for _, name := range []string{"new", "cur"} {
+	for name, t := range now.folders {
 		r := w.run.parent.rests[child(s.key, name)]
-		if r == nil || !slices.Contains(names, name) || w.excluded(s, name) || w.due(r) {
-			continue
-		}
-		st, err := s.lstat(name)
-		if err == nil && st.kind == snapshot.Dir && timesOf(st) == r.times && w.uids(s) == r.uids && w.readable(r) {
+		if r != nil && t == r.times && now.uids == r.uids && !w.excluded(s, name) && !w.due(r) && w.readable(r) {
 			found[name] = r
 		}
-		w.run.event("looked", r.key)
 	}
 	return found
 }
 
-// uids returns the times of Dovecot's list.
-func (w *walker) uids(s spot) times {
-	st, err := s.lstat(uidlist)
-	if err != nil {
-		return times{}
+// maildirTimes are those of the folders of a Maildir that hold messages, by
+// their names, and of Dovecot's list. What is not there, or is no folder, has
+// none that come again.
+type maildirTimes struct {
+	folders map[string]times
+	uids    times
+}
+
+// times looks at a Maildir in which there are these names.
+func (w *walker) times(s spot, names []string) maildirTimes {
+	now := maildirTimes{folders: map[string]times{}}
+	for _, name := range []string{"new", "cur"} {
+		if !slices.Contains(names, name) {
+			continue
+		}
+		now.folders[name] = times{}
+		if st, err := s.lstat(name); err == nil && st.kind == snapshot.Dir {
+			now.folders[name] = timesOf(st)
+		}
+		w.run.event("looked", child(s.key, name))
 	}
-	return timesOf(st)
+	if st, err := s.lstat(uidlist); err == nil {
+		now.uids = timesOf(st)
+	}
+	return now
 }
 
 // due reports whether a folder is to be listed although it seems to be at

@@ -28,7 +28,7 @@ func (rec *recorder) take(ctx context.Context, it *item) error {
 		}
 	}
 	rec.taken = append(rec.taken, r)
-	leaf := &rec.run.parent.leaves[r.leaf]
+	leaf := &rec.parent.leaves[r.leaf]
 	if string(r.key) != string(leaf.Last) || uint64(len(rec.taken)) != leaf.Counts.Entries {
 		return nil
 	}
@@ -83,7 +83,7 @@ func (rec *recorder) takeLeaf(ctx context.Context, it *item) error {
 
 // addLeaf adds the records of a leaf of the parent one by one.
 func (rec *recorder) addLeaf(ctx context.Context, i int) error {
-	return rec.run.parent.share().records(i, func(k known) error {
+	return rec.parent.records(i, func(k known) error {
 		e, err := snapshot.DecodeEntry(k.entry)
 		if err != nil {
 			return err

@@ -104,7 +104,7 @@ func (w *walker) walkFolder(ctx context.Context, s spot, st stat) error {
 	if len(s.key) > maxFolderKey {
 		names, err = nil, errDeep
 	}
-	if err := w.addFolder(ctx, s, st, err); err != nil {
+	if err := w.addFolder(ctx, s, st, nil, err); err != nil {
 		return err
 	}
 	if s.info.Role == mailstore.MaildirRoot {
@@ -120,14 +120,8 @@ func (w *walker) walkFolder(ctx context.Context, s spot, st stat) error {
 
 // addFolder records an open folder itself. err says what is wrong with it: then
 // it is an unsaved one, and what can be known of what lies in it comes
-// nevertheless.
-func (w *walker) addFolder(ctx context.Context, s spot, st stat, err error) error {
-	return w.addMessages(ctx, s, st, nil, err)
-}
-
-// addMessages is addFolder for one with messages, of which r tells whether it
-// will be at rest.
-func (w *walker) addMessages(ctx context.Context, s spot, st stat, r *rest, err error) error {
+// nevertheless. Of one with messages r tells whether it will be at rest.
+func (w *walker) addFolder(ctx context.Context, s spot, st stat, r *rest, err error) error {
 	it := item{key: s.key, st: st, mailbox: s.info.Mailbox, rest: r}
 	if old, found := w.parent.find(it.key, ""); found {
 		w.compare(&it, old)
