@@ -14,7 +14,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"path"
 	"slices"
 
 	"restante/blob"
@@ -55,12 +54,10 @@ func (f *File) Flags() string {
 
 // message splits the path of a message of a Maildir.
 func (f *File) message() (maildir, name string, ok bool) {
-	p := f.Key.Path()
-	dir := path.Dir(p)
-	if last := path.Base(dir); f.Kind != snapshot.File || f.Messages != 1 || last != "cur" && last != "new" {
+	if f.Kind != snapshot.File || f.Messages != 1 {
 		return "", "", false
 	}
-	return path.Dir(dir), path.Base(p), true
+	return mailstore.SplitMessage(f.Key.Path())
 }
 
 // A Change is what happened to one path, or to one message.

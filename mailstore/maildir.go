@@ -1,6 +1,10 @@
 package mailstore
 
-import "strings"
+import (
+	"path"
+	"slices"
+	"strings"
+)
 
 // infoMarks begin the part of a message's name that holds its flags. The
 // last two stand for ":" in trees made on Windows.
@@ -29,4 +33,15 @@ func Flags(name string) string {
 	_, info := splitInfo(name)
 	flags, _, _ := strings.Cut(info, ",") // Dovecot writes nothing after a comma; other programs do
 	return flags
+}
+
+// SplitMessage splits the path of a message of a Maildir, which lies in "cur" or
+// "new", into the Maildir's path and the name of the file; ok is false for
+// other paths.
+func SplitMessage(p string) (maildir, name string, ok bool) {
+	dir, name := path.Dir(p), path.Base(p)
+	if !slices.Contains(messageDirs[:], path.Base(dir)) {
+		return "", "", false
+	}
+	return path.Dir(dir), name, true
 }

@@ -10,11 +10,8 @@ import (
 	"restante/snapshot"
 )
 
-// A comparison is what changed between two snapshots, and whose it is.
-type comparison struct {
-	changes       []change
-	before, after *diff.Owners
-}
+// A comparison is what changed between two snapshots.
+type comparison []change
 
 // A change is one that belongs to somebody.
 type change struct {
@@ -25,7 +22,7 @@ type change struct {
 
 // compare finds out what changed. With damage the changes are those that can
 // be known, and its error says so.
-func (o *opened) compare(ctx context.Context, out *output, filter choice, args []string) (*comparison, error) {
+func (o *opened) compare(ctx context.Context, out *output, filter choice, args []string) (comparison, error) {
 	a, b := filter, filter
 	a.snapshot, b.snapshot = args[0], args[1]
 	before, err := o.choose(ctx, out, &a)
@@ -45,21 +42,27 @@ func (o *opened) compare(ctx context.Context, out *output, filter choice, args [
 			return nil, err
 		}
 	}
-	var c comparison
-	var damage [3]error
-	if c.before, damage[0] = diff.OwnersOf(ctx, o.mailboxes(before)); damage[0] != nil && !isLocal(ctx, damage[0]) {
-		return nil, damage[0]
+	var damage error // the first; the changes are then those that can be known
+	failed := func(err error) bool {
+		if err != nil && isLocal(ctx, err) {
+			damage = cmp.Or(damage, err)
+			return false
+		}
+		return err != nil
 	}
-	if c.after, damage[1] = diff.OwnersOf(ctx, o.mailboxes(after)); damage[1] != nil && !isLocal(ctx, damage[1]) {
-		return nil, damage[1]
-	}
-	changes, err := diff.Between(ctx, o.tree(before), o.tree(after), ranges, blob.NewHasher(o.PieceKey()))
-	if err != nil && !isLocal(ctx, err) {
+	ownersBefore, err := diff.OwnersOf(ctx, o.mailboxes(before))
+	if failed(err) {
 		return nil, err
 	}
-	damage[2] = err
-	c.add(changes)
-	return &c, cmp.Or(damage[:]...)
+	ownersAfter, err := diff.OwnersOf(ctx, o.mailboxes(after))
+	if failed(err) {
+		return nil, err
+	}
+	changes, err := diff.Between(ctx, o.tree(before), o.tree(after), ranges, blob.NewHasher(o.PieceKey()))
+	if failed(err) {
+		return nil, err
+	}
+	return newComparison(changes, ownersBefore, ownersAfter), damage
 }
 
 // rangesIn returns where a mailbox or a folder lies in either snapshot. It may
@@ -69,17 +72,12 @@ func (o *opened) rangesIn(ctx context.Context, before, after listed, query strin
 	var failed error
 	found := false
 	for _, s := range []listed{after, before} {
-		m, folder, err := o.findMailbox(ctx, s, query)
-		switch {
-		case err != nil:
+		ranges, err := o.findRanges(ctx, s, query)
+		if err != nil {
 			failed = cmp.Or(failed, err)
 			continue
-		case folder != nil:
-			all = append(all, folder.Ranges...)
-		default:
-			all = append(all, m.Ranges...)
 		}
-		found = true
+		all, found = append(all, ranges...), true
 	}
 	if !found {
 		return nil, failed
@@ -87,22 +85,24 @@ func (o *opened) rangesIn(ctx context.Context, before, after listed, query strin
 	return union(nil, all), nil
 }
 
-func (c *comparison) add(changes []diff.Change) {
+func newComparison(changes []diff.Change, before, after *diff.Owners) comparison {
+	c := comparison{} // never nil
 	for _, d := range changes {
 		x := change{Change: d}
 		if d.After != nil {
-			x.mailbox, x.folder = c.after.Of(d.After.Key)
+			x.mailbox, x.folder = after.Of(d.After.Key)
 		} else {
-			x.mailbox, x.folder = c.before.Of(d.Before.Key)
+			x.mailbox, x.folder = before.Of(d.Before.Key)
 		}
 		if d.Before != nil && d.After != nil {
-			x.mailboxBefore, x.folderBefore = c.before.Of(d.Before.Key)
+			x.mailboxBefore, x.folderBefore = before.Of(d.Before.Key)
 		}
-		c.changes = append(c.changes, x)
+		c = append(c, x)
 	}
-	slices.SortStableFunc(c.changes, func(x, y change) int {
+	slices.SortStableFunc(c, func(x, y change) int {
 		return cmp.Or(nobodyLast(x.mailbox, y.mailbox), cmp.Compare(x.folder, y.folder))
 	})
+	return c
 }
 
 // nobodyLast orders mailboxes by name, and what belongs to nobody behind them.
@@ -114,7 +114,7 @@ func nobodyLast(a, b string) int {
 }
 
 // sums adds up by mailbox, in the order of their names.
-func (c *comparison) sums() (names []string, sums map[string]*diff.Sums) {
+func (c comparison) sums() (names []string, sums map[string]*diff.Sums) {
 	sums = map[string]*diff.Sums{}
 	of := func(name string) *diff.Sums {
 		if sums[name] == nil {
@@ -123,8 +123,8 @@ func (c *comparison) sums() (names []string, sums map[string]*diff.Sums) {
 		}
 		return sums[name]
 	}
-	for i := range c.changes {
-		x := &c.changes[i]
+	for i := range c {
+		x := &c[i]
 		of(x.mailbox).Add(&x.Change)
 		if x.Kind == diff.Moved && x.mailboxBefore != x.mailbox {
 			of(x.mailboxBefore).Moved++

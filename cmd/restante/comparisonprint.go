@@ -12,8 +12,8 @@ import (
 )
 
 // print prints the changes of messages, or all.
-func (c *comparison) print(out *output, all bool) error {
-	shown := slices.DeleteFunc(slices.Clone(c.changes), func(x change) bool { return !all && !x.Mail() })
+func (c comparison) print(out *output, all bool) error {
+	shown := slices.DeleteFunc(slices.Clone(c), func(x change) bool { return !all && !x.Mail() })
 	if out.json {
 		return out.list(func(add func(any) error) error {
 			for i := range shown {
@@ -39,7 +39,7 @@ func (c *comparison) print(out *output, all bool) error {
 }
 
 // printSums prints what changed in each mailbox.
-func (c *comparison) printSums(out *output) error {
+func (c comparison) printSums(out *output) error {
 	names, sums := c.sums()
 	if out.json {
 		return out.list(func(add func(any) error) error {

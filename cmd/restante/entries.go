@@ -53,6 +53,11 @@ func listEntries(ctx context.Context, out *output, t *snapshot.Tree, ranges []sn
 		}
 		return cmp.Or(ctx.Err(), damage)
 	}
+	return printRecords(out, line, each)
+}
+
+// printRecords prints the records that each calls a function with, as they come.
+func printRecords(out *output, line func(*snapshot.Record) string, each func(func(*snapshot.Record) error) error) error {
 	if out.json {
 		return out.list(func(add func(any) error) error {
 			return each(func(r *snapshot.Record) error { return add(infoOf(r)) })
@@ -75,11 +80,11 @@ func infoOf(r *snapshot.Record) entryInfo {
 
 // flagsOf returns the flags of a message in a Maildir.
 func flagsOf(r *snapshot.Record) string {
-	p := r.Key.Path()
-	if dir := path.Base(path.Dir(p)); r.Entry.Messages != 1 || dir != "cur" && dir != "new" {
+	_, name, ok := mailstore.SplitMessage(r.Key.Path())
+	if !ok || r.Entry.Messages != 1 {
 		return ""
 	}
-	return mailstore.Flags(path.Base(p))
+	return mailstore.Flags(name)
 }
 
 // messageLine prints a file of messages: time, size, flags, name.

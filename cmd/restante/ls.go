@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"slices"
 
 	"github.com/spf13/cobra"
@@ -86,12 +85,9 @@ func list(ctx context.Context, out *output, o *opened, s listed, raw bool, args 
 func listUnlisted(ctx context.Context, out *output, o *opened, s listed, args []string) error {
 	ranges := []snapshot.Range{{}}
 	if len(args) > 0 {
-		m, folder, err := o.findMailbox(ctx, s, args[0])
-		if err != nil {
+		var err error
+		if ranges, err = o.findRanges(ctx, s, args[0]); err != nil {
 			return err
-		}
-		if ranges = m.Ranges; folder != nil {
-			ranges = folder.Ranges
 		}
 	}
 	i := 0 // the snapshot knows them by their number among all, so what lies behind damage is not known
@@ -112,15 +108,7 @@ func listUnlisted(ctx context.Context, out *output, o *opened, s listed, args []
 		}
 		return nil
 	}
-	if out.json {
-		return out.list(func(add func(any) error) error {
-			return each(func(r *snapshot.Record) error { return add(infoOf(r)) })
-		})
-	}
-	return each(func(r *snapshot.Record) error {
-		_, err := fmt.Fprintln(out, cli.Name(r.Key.Path()))
-		return err
-	})
+	return printRecords(out, func(r *snapshot.Record) string { return cli.Name(r.Key.Path()) }, each)
 }
 
 // listFolders prints the mailbox's folders.

@@ -52,6 +52,15 @@ func (o *opened) findMailbox(ctx context.Context, s listed, query string) (snaps
 	return found, &found.Folders[i], nil
 }
 
+// findRanges returns where the mailbox, or the folder, that query means lies.
+func (o *opened) findRanges(ctx context.Context, s listed, query string) ([]snapshot.Range, error) {
+	m, folder, err := o.findMailbox(ctx, s, query)
+	if err == nil && folder != nil {
+		return folder.Ranges, nil
+	}
+	return m.Ranges, err
+}
+
 func (o *opened) matchMailbox(ctx context.Context, s listed, name string) (snapshot.Mailbox, error) {
 	mailboxes := o.mailboxes(s)
 	if name == otherName {
