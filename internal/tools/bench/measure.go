@@ -21,6 +21,10 @@ type figures struct {
 	size   []int64                    // of the repository after the first backup
 }
 
+func newFigures() *figures {
+	return &figures{times: map[string][]time.Duration{}, memory: map[string][]int64{}}
+}
+
 // measure gives every tool its turns on the store and prints the table.
 func (s store) measure(out, log io.Writer, tools []tool, rounds int, work string) error {
 	raw, err := count(s.dir)
@@ -29,7 +33,7 @@ func (s store) measure(out, log io.Writer, tools []tool, rounds int, work string
 	}
 	results := map[string]*figures{}
 	for _, t := range tools {
-		results[t.name] = &figures{times: map[string][]time.Duration{}, memory: map[string][]int64{}}
+		results[t.name] = newFigures()
 	}
 	turns := filepath.Join(work, "turns", s.name)
 	for round := 1; round <= rounds; round++ {
@@ -52,7 +56,7 @@ func (s store) measure(out, log io.Writer, tools []tool, rounds int, work string
 
 // turn lets a tool go through all its steps once, in a repository of its own.
 func (s store) turn(t tool, dir string, f *figures) error {
-	j := job{store: s, repo: filepath.Join(dir, "repository"), home: filepath.Join(dir, "home"), target: filepath.Join(dir, "target")}
+	j := s.job(dir)
 	if err := t.prepare(j); err != nil {
 		return err
 	}

@@ -17,6 +17,14 @@ const (
 	anotherOf = 2 // backups before the first night: the second knows what the first has seen
 )
 
+// A sleeper is a tool and what it was measured at while nights passed.
+type sleeper struct {
+	tool
+	job
+	*figures
+	grown []int64 // bytes that its repository grew by, one a night
+}
+
 // measureNights lets nights pass over a generated store and prints the table.
 func measureNights(out, log io.Writer, tools []tool, work string, o options) error {
 	made := filepath.Join(work, "nights")
@@ -24,25 +32,14 @@ func measureNights(out, log io.Writer, tools []tool, work string, o options) err
 		return err
 	}
 	s := store{name: "nights", dir: filepath.Join(made, "vmail")}
-	results, jobs, grown := map[string]*figures{}, map[string]job{}, map[string][]int64{}
+	var all []*sleeper
 	for _, t := range tools {
 		fmt.Fprintf(log, "first backup: %s\n", t.name)
-		dir := filepath.Join(work, t.name)
-		j := job{store: s, repo: filepath.Join(dir, "repository"), home: filepath.Join(dir, "home"), target: filepath.Join(dir, "target")}
-		f := &figures{times: map[string][]time.Duration{}, memory: map[string][]int64{}}
-		results[t.name], jobs[t.name] = f, j
-		if err := t.prepare(j); err != nil {
+		x := &sleeper{tool: t, job: s.job(filepath.Join(work, t.name)), figures: newFigures()}
+		if err := x.begin(); err != nil {
 			return err
 		}
-		for n := range anotherOf {
-			row := firstBackup
-			if n > 0 {
-				row = "" // no row of the table
-			}
-			if err := (step{row: row, argv: t.backup(j, n)}).run(t.env(j), j, f); err != nil {
-				return err
-			}
-		}
+		all = append(all, x)
 	}
 	var finds []time.Duration
 	for night := 1; night <= o.rounds; night++ {
@@ -52,24 +49,9 @@ func measureNights(out, log io.Writer, tools []tool, work string, o options) err
 		if err := warm(s.dir); err != nil {
 			return err
 		}
-		for _, t := range tools {
-			j, f := jobs[t.name], results[t.name]
-			before, err := count(j.repo)
-			if err != nil {
+		for _, x := range all {
+			if err := x.night(night, log); err != nil {
 				return err
-			}
-			for i, row := range []string{aNight, noChange} {
-				if err := (step{row: row, argv: t.backup(j, anotherOf+2*night+i)}).run(t.env(j), j, f); err != nil {
-					return err
-				}
-				fmt.Fprintf(log, "night %d: %s: %s: %.2f s\n", night, t.name, row, f.times[row][night-1].Seconds())
-				if i == 0 {
-					after, err := count(j.repo)
-					if err != nil {
-						return err
-					}
-					grown[t.name] = append(grown[t.name], after.bytes-before.bytes)
-				}
 			}
 		}
 		began := time.Now()
@@ -78,10 +60,58 @@ func measureNights(out, log io.Writer, tools []tool, work string, o options) err
 		}
 		finds = append(finds, time.Since(began))
 	}
-	return printNights(out, s, tools, results, grown, median(finds))
+	return printNights(out, s, tools, all, median(finds))
 }
 
-func printNights(out io.Writer, s store, tools []tool, results map[string]*figures, grown map[string][]int64, find time.Duration) error {
+// begin takes the backups before the first night.
+func (x *sleeper) begin() error {
+	if err := x.prepare(x.job); err != nil {
+		return err
+	}
+	for n := range anotherOf {
+		row := firstBackup
+		if n > 0 {
+			row = "" // no row of the table
+		}
+		if err := x.run(row, n); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// night takes the backup of a night, and another one with nothing changed.
+func (x *sleeper) night(night int, log io.Writer) error {
+	before, err := count(x.repo)
+	if err != nil {
+		return err
+	}
+	for i, row := range []string{aNight, noChange} {
+		if err := x.run(row, anotherOf+2*night+i); err != nil {
+			return err
+		}
+		fmt.Fprintf(log, "night %d: %s: %s: %.2f s\n", night, x.name, row, x.times[row][night-1].Seconds())
+		if i == 0 {
+			after, err := count(x.repo)
+			if err != nil {
+				return err
+			}
+			x.grown = append(x.grown, after.bytes-before.bytes)
+		}
+	}
+	return nil
+}
+
+// run takes the n-th backup.
+func (x *sleeper) run(row string, n int) error {
+	return step{row: row, argv: x.backup(x.job, n)}.run(x.env(x.job), x.job, x.figures)
+}
+
+func printNights(out io.Writer, s store, tools []tool, all []*sleeper, find time.Duration) error {
+	of := map[string]*sleeper{}
+	for _, x := range all {
+		of[x.name] = x
+	}
 	raw, err := count(s.dir)
 	if err != nil {
 		return err
@@ -89,11 +119,11 @@ func printNights(out io.Writer, s store, tools []tool, results map[string]*figur
 	fmt.Fprintf(out, "\n### Nights over %d files, %.1f MiB; find looks at each in %.2f s\n\n", raw.files, float64(raw.bytes)/mebibyte, find.Seconds())
 	printHeader(out, tools)
 	for _, row := range []string{aNight, noChange, firstBackup} {
-		printRow(out, row, "%.2f s", tools, func(t tool) float64 { return results[t.name].seconds(row) })
+		printRow(out, row, "%.2f s", tools, func(t tool) float64 { return of[t.name].seconds(row) })
 	}
-	printRow(out, "stored by a night, MiB", "%.2f", tools, func(t tool) float64 { return float64(median(grown[t.name])) / mebibyte })
+	printRow(out, "stored by a night, MiB", "%.2f", tools, func(t tool) float64 { return float64(median(of[t.name].grown)) / mebibyte })
 	for _, row := range []string{aNight, firstBackup} {
-		printRow(out, "peak memory of "+row+", MiB", "%.0f", tools, func(t tool) float64 { return float64(median(results[t.name].memory[row])) / 1024 })
+		printRow(out, "peak memory of "+row+", MiB", "%.0f", tools, func(t tool) float64 { return float64(median(of[t.name].memory[row])) / 1024 })
 	}
 	return nil
 }

@@ -41,6 +41,11 @@ type job struct {
 	target string // where a step restores to
 }
 
+// job returns the job of a tool that has the folder dir.
+func (s store) job(dir string) job {
+	return job{store: s, repo: filepath.Join(dir, "repository"), home: filepath.Join(dir, "home"), target: filepath.Join(dir, "target")}
+}
+
 func (j job) cache() string { return filepath.Join(j.home, "cache") }
 func (j job) key() string   { return filepath.Join(j.home, "key") }
 
