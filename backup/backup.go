@@ -33,6 +33,9 @@
 // changes no folder: therefore each is listed anew every few days
 // (Options.Rescan), some each night, and the snapshot says which were not.
 //
+// A file from 4 MiB on is read when it changed, but cut only where it did: see
+// type grown.
+//
 // # A store in use
 //
 // See mailstore.Listing for how a Maildir is listed. A message that is not
@@ -120,10 +123,15 @@ type limits struct {
 	literalText int // below how many bytes a run between two attachments is kept in the recipe itself
 
 	clumpSize int // of [repo.SessionOptions]
+
+	// From how many bytes on a file is read with its former state in mind, and
+	// how long the segments of mail are for that. They have no say in the cuts.
+	grown       uint64
+	segmentSize int64
 }
 
 func defaultLimits() limits {
-	return limits{window: 64, early: 20_000, lockWait: 10 * time.Second, lockSize: 64 << 20, settle: 2 * time.Second, shareText: 512, literalText: 512}
+	return limits{window: 64, early: 20_000, lockWait: 10 * time.Second, lockSize: 64 << 20, settle: 2 * time.Second, shareText: 512, literalText: 512, grown: 4 << 20, segmentSize: 1 << 20}
 }
 
 // A Change says what a file that was read is, compared to the parent.
@@ -179,6 +187,7 @@ type run struct {
 	session  *repo.Session
 	parent   *parent // nil if nothing is known of an earlier snapshot
 	spare    shelf
+	sketches sketches
 
 	// keep is not cancelled by Ctrl-C: what was read is stored, so that the
 	// next run need not read it again.
@@ -272,6 +281,11 @@ func (run *run) record(ctx context.Context, shrunk bool) (*Result, error) {
 	if err := cache.commit(); err != nil {
 		run.warnf("the next backup will have to read everything: %v", err)
 	}
+	if !run.opts.DryRun {
+		if err := run.sketches.clean(run.parentPath()); err != nil {
+			run.warnf("removing what is known of old states of large files: %v", err)
+		}
+	}
 	return result, nil
 }
 
@@ -303,7 +317,8 @@ func (run *run) warnf(format string, args ...any) {
 
 // event tells a test what happens: a Maildir's messages are "listed", a path is
 // about to be looked at by a reader ("reading"), a file is "opened" and about to
-// be read, its content has been read ("checking"), a path is done with ("read").
+// be read, a segment of it was taken over ("took over"), its content has been read
+// ("checking"), a path is done with ("read").
 func (run *run) event(op string, key snapshot.Key) {
 	if run.opts.hook != nil {
 		run.opts.hook(op, key.Path())

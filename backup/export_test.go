@@ -22,7 +22,10 @@ func SettleTime(d time.Duration) Limit { return func(l *limits) { l.settle = d }
 func ShareText(bytes int) Limit        { return func(l *limits) { l.shareText = bytes } }
 func LiteralText(bytes int) Limit      { return func(l *limits) { l.literalText = bytes } }
 func ClumpSize(bytes int) Limit        { return func(l *limits) { l.clumpSize = bytes } }
-func Defaults(l *limits)               { *l = defaultLimits() }
+func Grown(bytes uint64, segment int64) Limit {
+	return func(l *limits) { l.grown, l.segmentSize = bytes, segment }
+}
+func Defaults(l *limits) { *l = defaultLimits() }
 
 // SetLimits changes limits; the others are as ever.
 func SetLimits(o *Options, changes ...Limit) {

@@ -163,6 +163,21 @@ func (f *file) Read(p []byte) (int, error) {
 	return n, nil
 }
 
+// ReadAt implements [io.ReaderAt].
+func (f *file) ReadAt(p []byte, off int64) (int, error) {
+	for done := 0; done < len(p); {
+		n, err := retry(func() (int, error) { return unix.Pread(f.fd, p[done:], off+int64(done)) })
+		if err != nil {
+			return done, f.dir.error("reading", f.name, err)
+		}
+		if n == 0 {
+			return done, io.EOF
+		}
+		done += n
+	}
+	return len(p), nil
+}
+
 func (f *file) close() { unix.Close(f.fd) }
 
 func (f *file) stat() (stat, error) {

@@ -37,23 +37,41 @@ type mailCutter struct {
 	cut    message.Cutter
 	recipe *snapshot.RecipeWriter
 	hash   *blob.Hasher
+	raw    *blob.Hasher // of the segment at hand
+	grown  *grown       // nil but where segments matter
 
 	pending []byte // read and not yet saved: a head, and a short text after it
 }
 
 func newMailCutter(r *reader) *mailCutter {
 	key := r.run.repo.PieceKey()
-	return &mailCutter{r: r, hash: blob.NewHasher(key), recipe: snapshot.NewRecipeWriter(r.writer, key, repo.CutterVersion)}
+	return &mailCutter{r: r, hash: blob.NewHasher(key), raw: blob.NewHasher(key), recipe: snapshot.NewRecipeWriter(r.writer, key, repo.CutterVersion)}
 }
 
 // file cuts a file of the given kind and returns its recipe.
 func (m *mailCutter) file(ctx context.Context, src io.Reader, kind message.Kind) (snapshot.Recipe, error) {
 	m.cut.Reset(src, kind)
+	if _, err := m.blocks(ctx); err != nil {
+		m.recipe.Finish(m.r.run.keep) // and is ready for the next file
+		return snapshot.Recipe{}, err
+	}
+	return m.recipe.Finish(m.r.run.keep)
+}
+
+// blocks saves what the cutter has to give, up to the end of the file or to a
+// border where m.grown says to stop.
+func (m *mailCutter) blocks(ctx context.Context) (stopped bool, err error) {
 	m.pending = m.pending[:0]
 	for {
 		b, err := m.cut.Next()
 		if errors.Is(err, io.EOF) {
-			break
+			return false, m.flush()
+		}
+		if err == nil && m.grown != nil {
+			if stopped, err = m.border(&b); stopped {
+				return true, err
+			}
+			m.grown.block(&b)
 		}
 		if err == nil {
 			err = m.block(ctx, b)
@@ -62,14 +80,21 @@ func (m *mailCutter) file(ctx context.Context, src io.Reader, kind message.Kind)
 			err = ctx.Err()
 		}
 		if err != nil {
-			m.recipe.Finish(m.r.run.keep) // and is ready for the next file
-			return snapshot.Recipe{}, err
+			return false, err
 		}
 	}
-	if err := m.flush(); err != nil {
-		return snapshot.Recipe{}, err
+}
+
+// border tells m.grown that block b comes to a border, if what was before is
+// saved without a look at b.
+func (m *mailCutter) border(b *message.Block) (stop bool, err error) {
+	if !b.Border || len(m.pending) > 0 && b.Class != message.Head {
+		return false, nil
 	}
-	return m.recipe.Finish(m.r.run.keep)
+	if err := m.flush(); err != nil {
+		return false, err
+	}
+	return m.grown.border(b), nil
 }
 
 // block takes the first block of a span, and reads the others.
@@ -94,14 +119,25 @@ func (m *mailCutter) block(ctx context.Context, b message.Block) error {
 		return err
 	}
 	if b.Last && len(b.Raw) < m.r.run.limits.literalText {
-		return m.recipe.Append(m.r.run.keep, snapshot.Item{Kind: snapshot.LiteralItem, Literal: append([]byte(nil), b.Raw...)})
+		return m.append(snapshot.Item{Kind: snapshot.LiteralItem, Literal: append([]byte(nil), b.Raw...)})
 	}
 	if b.Last {
 		return m.piece(blob.Text, b.Raw)
 	}
-	return m.r.pieces(ctx, blob.Text, &spanReader{m: m, b: b, rest: b.Raw}, func(p snapshot.Piece) error {
-		return m.recipe.Append(m.r.run.keep, snapshot.Item{Kind: snapshot.PieceItem, Piece: p})
+	_, err := m.r.pieces(ctx, blob.Text, &spanReader{m: m, b: b, rest: b.Raw}, func(p snapshot.Piece) (stop bool, err error) {
+		return false, m.append(snapshot.Item{Kind: snapshot.PieceItem, Piece: p})
 	})
+	return err
+}
+
+// append adds an item to the recipe.
+func (m *mailCutter) append(it snapshot.Item) error {
+	if m.grown != nil {
+		if err := m.grown.add(&it); err != nil {
+			return err
+		}
+	}
+	return m.recipe.Append(m.r.run.keep, it)
 }
 
 // flush saves what is pending as a piece. All heads are of one class, so that
@@ -121,7 +157,7 @@ func (m *mailCutter) piece(class blob.Class, data []byte) error {
 	if err != nil {
 		return err
 	}
-	return m.recipe.Append(m.r.run.keep, snapshot.Item{Kind: snapshot.PieceItem, Piece: snapshot.Piece{ID: id, Size: uint32(len(data))}})
+	return m.append(snapshot.Item{Kind: snapshot.PieceItem, Piece: snapshot.Piece{ID: id, Size: uint32(len(data))}})
 }
 
 // base64 saves what a base64 span encodes. The cutter has made the lines of it
@@ -140,9 +176,9 @@ func (m *mailCutter) base64(ctx context.Context, b message.Block) error {
 		m.hash.Begin()
 		m.hash.Write(b.Raw)
 		span := &spanReader{m: m, b: b, rest: b.Decoded, decoded: true}
-		err := m.r.pieces(ctx, blob.Bin, span, func(p snapshot.Piece) error {
+		_, err := m.r.pieces(ctx, blob.Bin, span, func(p snapshot.Piece) (stop bool, err error) {
 			item.Pieces = append(item.Pieces, p)
-			return nil
+			return false, nil
 		})
 		if err != nil {
 			return err
@@ -153,7 +189,7 @@ func (m *mailCutter) base64(ctx context.Context, b message.Block) error {
 	if b.Open {
 		item.Tail = snapshot.TailOpen
 	}
-	return m.recipe.Append(m.r.run.keep, snapshot.Item{Kind: snapshot.Base64Item, Base64: item})
+	return m.append(snapshot.Item{Kind: snapshot.Base64Item, Base64: item})
 }
 
 // A spanReader reads the blocks of one span: its raw bytes, or what they
@@ -173,6 +209,9 @@ func (s *spanReader) Read(p []byte) (int, error) {
 		b, err := s.m.cut.Next()
 		if err != nil {
 			return 0, noEnd(err)
+		}
+		if s.m.grown != nil {
+			s.m.grown.block(&b)
 		}
 		s.b, s.rest = b, b.Raw
 		if s.decoded {

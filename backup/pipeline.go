@@ -174,11 +174,7 @@ func (run *run) pipeline(ctx context.Context, rec *recorder) error {
 		defer close(work)
 		fail(run.walk(ctx, work, ordered))
 	})
-	jobs := run.opts.Jobs
-	if jobs <= 0 {
-		jobs = runtime.GOMAXPROCS(0)
-	}
-	for range jobs {
+	for range run.jobs() {
 		r, err := newReader(run)
 		if err != nil {
 			fail(err)
@@ -206,6 +202,14 @@ func (run *run) pipeline(ctx context.Context, rec *recorder) error {
 		abandon([]*batch{b})
 	}
 	return context.Cause(ctx)
+}
+
+// jobs returns how many readers there are.
+func (run *run) jobs() int {
+	if run.opts.Jobs > 0 {
+		return run.opts.Jobs
+	}
+	return runtime.GOMAXPROCS(0)
 }
 
 // work reads batches until there are none or ctx ends. What a finished batch

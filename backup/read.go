@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"path"
+	"sync/atomic"
 	"time"
 
 	"restante/blob"
@@ -223,10 +225,10 @@ func (a *attempt) read(ctx context.Context) (stable bool, err error) {
 	a.run.event("opened", it.key)
 	if fileErr == nil {
 		src := &source{f: a.file, run: a.run}
-		if err := a.content(ctx, it, src); err != nil && src.err == nil {
+		err := a.content(ctx, it, src)
+		if fileErr = src.failed(); fileErr == nil && err != nil {
 			return false, err
 		}
-		fileErr = src.err
 	}
 	if fileErr == nil && mbox && !whole {
 		fileErr = a.lock(ctx)
@@ -281,24 +283,43 @@ func (a *attempt) tryLock() error {
 }
 
 // A source reads a file and keeps its error apart from those of the repository.
+// ReadAt may be called by several goroutines.
 type source struct {
 	f   *file
 	run *run
-	err error
+	err atomic.Pointer[error]
 }
 
-func (s *source) Read(p []byte) (int, error) {
-	n, err := s.f.Read(p)
+// failed returns the last error of reading, or nil.
+func (s *source) failed() error {
+	if err := s.err.Load(); err != nil {
+		return *err
+	}
+	return nil
+}
+
+func (s *source) read(n int, err error) (int, error) {
 	s.run.progress.Bytes.Add(uint64(n))
 	if err != nil && !errors.Is(err, io.EOF) {
-		s.err = err
+		s.err.Store(&err)
 	}
 	return n, err
 }
 
+// Read implements [io.Reader].
+func (s *source) Read(p []byte) (int, error) { return s.read(s.f.Read(p)) }
+
+// ReadAt implements [io.ReaderAt].
+func (s *source) ReadAt(p []byte, off int64) (int, error) { return s.read(s.f.ReadAt(p, off)) }
+
+// from returns what the file has from an offset on.
+func (s *source) from(off int64) io.Reader {
+	return io.NewSectionReader(s, off, math.MaxInt64-off)
+}
+
 // content cuts a file into pieces and saves them: mail where mail repeats,
 // anything else by its content.
-func (r *reader) content(ctx context.Context, it *item, src io.Reader) error {
+func (r *reader) content(ctx context.Context, it *item, src *source) error {
 	err := r.cut(ctx, it, src)
 	if err != nil && !errors.As(err, new(*repo.SpaceError)) { // which is not the file's
 		return fmt.Errorf("storing %q: %w", it.key.Path(), err)
@@ -306,11 +327,15 @@ func (r *reader) content(ctx context.Context, it *item, src io.Reader) error {
 	return err
 }
 
-func (r *reader) cut(ctx context.Context, it *item, src io.Reader) (err error) {
+func (r *reader) cut(ctx context.Context, it *item, src *source) (err error) {
 	e := &it.entry
 	if it.isMessage() {
 		e.Messages = 1
 		e.Recipe, err = r.mail.file(ctx, src, message.Mail)
+		return err
+	}
+	if it.st.size >= r.run.limits.grown {
+		e.Recipe, e.Messages, err = r.grown(ctx, it, src)
 		return err
 	}
 	n, err := io.ReadFull(src, r.buf)
@@ -351,8 +376,8 @@ func (r *reader) whole(data []byte) (snapshot.Recipe, error) {
 // opaque saves a large file that is no mail, cut by its content.
 func (r *reader) opaque(ctx context.Context, src io.Reader) (snapshot.Recipe, error) {
 	w := snapshot.NewRecipeWriter(r.writer, r.run.repo.PieceKey(), repo.CutterVersion)
-	err := r.pieces(ctx, blob.Bin, src, func(p snapshot.Piece) error {
-		return w.Append(r.run.keep, snapshot.Item{Kind: snapshot.PieceItem, Piece: p})
+	_, err := r.pieces(ctx, blob.Bin, src, func(p snapshot.Piece) (stop bool, err error) {
+		return false, w.Append(r.run.keep, snapshot.Item{Kind: snapshot.PieceItem, Piece: p})
 	})
 	if err != nil {
 		return snapshot.Recipe{}, err
@@ -360,33 +385,33 @@ func (r *reader) opaque(ctx context.Context, src io.Reader) (snapshot.Recipe, er
 	return w.Finish(r.run.keep)
 }
 
-// pieces cuts a stream by its content, saves the pieces and adds them to a recipe.
-func (r *reader) pieces(ctx context.Context, class blob.Class, src io.Reader, add func(snapshot.Piece) error) error {
+// pieces cuts a stream by its content, saves the pieces and adds them to a
+// recipe, until add says to stop or the stream ends, which it reports.
+func (r *reader) pieces(ctx context.Context, class blob.Class, src io.Reader, add func(snapshot.Piece) (stop bool, err error)) (ended bool, err error) {
 	if r.cutter == nil {
-		var err error
 		if r.cutter, err = chunking.New(r.run.repo.Chunker()); err != nil {
-			return err
+			return false, err
 		}
 	}
 	r.cutter.Reset(src)
 	for {
-		piece, ended, err := r.cutter.Next(r.piece)
+		piece, cut, err := r.cutter.Next(r.piece)
 		if errors.Is(err, io.EOF) {
-			return nil
+			return true, nil
 		}
 		if err == nil {
 			err = ctx.Err()
 		}
 		if err != nil {
-			return err
+			return false, err
 		}
 		r.piece = piece[:0]
 		id, err := r.writer.Save(r.run.keep, class, piece)
 		if err != nil {
-			return err
+			return false, err
 		}
-		if err := add(snapshot.Piece{ID: id, Size: uint32(len(piece)), Cut: ended}); err != nil {
-			return err
+		if stop, err := add(snapshot.Piece{ID: id, Size: uint32(len(piece)), Cut: cut}); stop || err != nil {
+			return false, err
 		}
 	}
 }

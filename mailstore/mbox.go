@@ -38,6 +38,7 @@ type MboxCounter struct {
 	bodyEnd  int64 // where it leads to
 	length   int64 // the Content-Length
 	notes    bool  // the header at hand has X-IMAP
+	begun    bool  // a message has begun before the one at hand
 	inHeader bool
 	afterGap bool // the line before was empty
 }
@@ -76,6 +77,22 @@ func (c *MboxCounter) Messages() int64 {
 	return end.messages
 }
 
+// Settled reports whether all messages before are counted for good. It may be
+// asked behind an empty line. Then what follows, if it begins with a message,
+// counts for itself, whatever came before, unless nothing did.
+func (c *MboxCounter) Settled() bool {
+	return c.doubted == 0 && (!c.claimed || c.start >= c.bodyEnd)
+}
+
+// Skip stands for writing so many bytes, which hold so many messages, and end
+// where another one begins. The counter is settled before, and settled after that.
+func (c *MboxCounter) Skip(bytes, messages int64) {
+	c.pos += bytes
+	c.start = c.pos
+	c.messages += messages
+	c.begun, c.afterGap, c.inHeader, c.claimed = true, true, false, false
+}
+
 // endLine takes in the line that ends at pos.
 func (c *MboxCounter) endLine() {
 	line := bytes.TrimSuffix(c.line, []byte("\r"))
@@ -86,9 +103,10 @@ func (c *MboxCounter) endLine() {
 	case c.inHeader && len(line) == 0:
 		c.inHeader = false
 		c.bodyEnd = c.pos + c.length
-		if c.notes && c.messages == 1 {
+		if c.notes && !c.begun {
 			c.messages = 0
 		}
+		c.begun = true
 	case c.inHeader:
 		c.header(line)
 	}

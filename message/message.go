@@ -46,7 +46,9 @@
 // # Cuts
 //
 // Where the cuts fall depends on the bytes alone, not on how the reader hands
-// them out. The rules are part of the version of the cutter that recipes name.
+// them out. At the border of a message of an mbox or dbox file the cutter begins
+// anew: what comes before has no say in the cuts behind it, and what comes behind
+// none in those before, but to be a border. The rules are part of the version of the cutter that recipes name.
 package message
 
 import (
@@ -103,6 +105,11 @@ type Block struct {
 	Last  bool   // and ends here
 	Raw   []byte // the bytes of the input; never empty, at most BlockSize
 
+	// Border says that a message begins here, or in a dbox file what is before
+	// it, and that no cut from here on depends on a byte before: a Cutter that
+	// Resume begins here goes on in the same way. Only with First.
+	Border bool
+
 	// Only of base64 spans. Except for Open, each block of a span says the same.
 	Decoded    []byte  // what Raw encodes; the parts of a span, joined, give its decoded bytes
 	LineLength int     // characters of all lines but the last, without their ends; at most 65535
@@ -124,6 +131,7 @@ type Cutter struct {
 
 	state  state
 	first  bool  // no part of the span at hand has been delivered
+	border bool  // nor has anything of the message at hand
 	region int64 // bytes from start to the end of the message at hand; unbounded if none is known
 	dbox   dbox
 	lines  lines
@@ -158,12 +166,23 @@ func (c *Cutter) Reset(r io.Reader, kind Kind) {
 	}
 	c.r, c.err, c.kind = r, nil, kind
 	c.start, c.scan, c.w = 0, 0, 0
-	c.state, c.first, c.region = atMessage, true, unbounded
+	c.state, c.first, c.border, c.region = atMessage, true, true, unbounded
 	c.dbox, c.lines = dbox{}, lines{gap: true}
 	if kind == Dbox {
 		c.state = atFrame
 	}
 }
+
+// Resume begins at a border in a file, with r at the block that told so. frame
+// is what FrameHeader returned there.
+func (c *Cutter) Resume(r io.Reader, kind Kind, frame int) {
+	c.Reset(r, kind)
+	c.dbox.header = frame
+}
+
+// FrameHeader returns the length of the headers of messages in a dbox file,
+// which the file's header says; it is zero before that, and in other kinds of files.
+func (c *Cutter) FrameHeader() int { return c.dbox.header }
 
 // Next returns the next block. After the last one it returns io.EOF. Errors of
 // the reader come through as they are.
@@ -198,7 +217,8 @@ func (c *Cutter) step() (Block, error) {
 
 // take delivers the n bytes at start as a whole span or part of one.
 func (c *Cutter) take(class Class, n int, last bool) Block {
-	b := Block{Class: class, First: c.first, Last: last, Raw: c.buf[c.start : c.start+n : c.start+n]}
+	b := Block{Class: class, First: c.first, Last: last, Border: c.border, Raw: c.buf[c.start : c.start+n : c.start+n]}
+	c.border = false
 	c.start += n
 	c.scan = max(c.scan, c.start)
 	c.first = last

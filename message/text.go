@@ -133,10 +133,12 @@ func (c *Cutter) turn(next state) Block {
 		}
 	}
 	c.state = next
-	if c.scan == c.start {
-		return Block{}
+	var b Block
+	if c.scan > c.start {
+		b = c.take(Text, c.scan-c.start, true)
 	}
-	return c.take(Text, c.scan-c.start, true)
+	c.border = next == atMessage
+	return b
 }
 
 // blank returns the length of the empty line that ends before scan, where a
@@ -165,7 +167,7 @@ func (c *Cutter) endText(err error) (Block, error) {
 		}
 		return c.take(Text, n, true), nil
 	case c.region == 0:
-		c.state, c.region = atFrame, unbounded
+		c.state, c.region, c.border = atFrame, unbounded, true
 		return Block{}, nil
 	}
 	return Block{}, io.EOF

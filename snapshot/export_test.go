@@ -20,7 +20,7 @@ func RewritePage(data []byte) ([]byte, error) {
 	case mailboxTree.tag:
 		return rewrite(&format[Mailbox]{mailboxTree, parseMailbox, mailboxCounts}, data, func(_ Key, m *Mailbox) ([]byte, error) { return m.encode() })
 	default:
-		return rewrite(&format[Item]{itemList, parseListItem, itemCounts}, data, func(_ Key, it *Item) ([]byte, error) { return appendItem(nil, it) })
+		return rewrite(&format[Item]{itemList, parseListItem, itemCounts}, data, func(_ Key, it *Item) ([]byte, error) { return AppendItem(nil, it) })
 	}
 }
 

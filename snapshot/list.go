@@ -46,7 +46,7 @@ func (w *RecipeWriter) append(ctx context.Context, it *Item) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("writing a recipe: %w", err)
 	}
-	enc, err := appendItem(w.enc[:0], it)
+	enc, err := AppendItem(w.enc[:0], it)
 	w.enc = enc[:0]
 	if err != nil {
 		return fmt.Errorf("writing a recipe: %w", err)
@@ -70,7 +70,7 @@ func (w *RecipeWriter) append(ctx context.Context, it *Item) error {
 // list adds an item to the pages of a long recipe.
 func (w *RecipeWriter) list(ctx context.Context, it *Item) error {
 	w.hash.add(it)
-	enc, err := appendItem(w.enc[:0], it)
+	enc, err := AppendItem(w.enc[:0], it)
 	w.enc = enc[:0]
 	if err != nil {
 		return fmt.Errorf("writing a recipe: %w", err)

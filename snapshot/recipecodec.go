@@ -44,7 +44,7 @@ func appendRecipe(dst []byte, r *Recipe) ([]byte, error) {
 	start := len(dst)
 	for i := range r.Items {
 		var err error
-		if dst, err = appendItem(dst, &r.Items[i]); err != nil {
+		if dst, err = AppendItem(dst, &r.Items[i]); err != nil {
 			return dst, err
 		}
 	}
@@ -85,7 +85,9 @@ func parseRecipe(r *reader) Recipe {
 	return out
 }
 
-func appendItem(dst []byte, it *Item) ([]byte, error) {
+// AppendItem appends an item as recipes have it. It fails for an item that the
+// format has no room for.
+func AppendItem(dst []byte, it *Item) ([]byte, error) {
 	switch it.Kind {
 	case PieceItem:
 		return appendPiece(dst, &it.Piece)
@@ -98,6 +100,20 @@ func appendItem(dst []byte, it *Item) ([]byte, error) {
 		return appendBase64(dst, it.Base64)
 	}
 	return dst, fmt.Errorf("an item has the unknown kind %d", it.Kind)
+}
+
+// DecodeItems reads what AppendItem wrote, one after the other. The items keep
+// no reference to b.
+func DecodeItems(b []byte) ([]Item, error) {
+	r := &reader{b: b}
+	var items []Item
+	for len(r.b) > 0 {
+		items = append(items, parseItem(r))
+	}
+	if r.err != nil {
+		return nil, fmt.Errorf("items of a recipe: %w: %w", ErrDamaged, r.err)
+	}
+	return items, nil
 }
 
 func appendPiece(dst []byte, p *Piece) ([]byte, error) {

@@ -1,0 +1,280 @@
+package backup_test
+
+import (
+	"bytes"
+	"encoding/base64"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"restante/backup"
+	"restante/snapshot"
+	"restante/storage/mem"
+)
+
+// A growing is a large file of one kind, made of units that edits leave whole.
+type growing struct {
+	name  string
+	begin string
+	unit  func(rng *rand.Rand) string
+}
+
+func someText(rng *rand.Rand, most int) string {
+	return letter(rng.Uint64(), rng.IntN(most))
+}
+
+// oddMessage returns a message of many sizes and kinds, some with what mboxes
+// have trouble with.
+func oddMessage(rng *rand.Rand) string {
+	head := fmt.Sprintf("From: a@example.org\nMessage-ID: <%x@x>\n", rng.Uint64())
+	body := someText(rng, 1500)
+	switch rng.IntN(8) {
+	case 0:
+		body = ""
+	case 1:
+		head += "Content-Transfer-Encoding: base64\n"
+		for line := range slices.Chunk([]byte(base64.StdEncoding.EncodeToString([]byte(someText(rng, 9000)))), 76) {
+			body += string(line) + "\n"
+		}
+	case 2:
+		body += "\nFrom here on\n\n" + someText(rng, 200)
+	case 3: // mboxcl2, and with a length that may lie
+		body = "a\n\nFrom b@example.org Mon Jan  5 10:11:12 2026\n\nb\n"
+		head += fmt.Sprintf("Content-Length: %d\n", len(body)-rng.IntN(2))
+	case 4, 5:
+		head += "X-IMAP: 1 2\n"
+	case 6:
+		body = strings.Repeat("the same again\n", rng.IntN(200))
+		head = "Subject: one of many\n"
+	}
+	return head + "\n" + body
+}
+
+var growings = []growing{
+	{"mail/alice", "", func(rng *rand.Rand) string {
+		return "From a@example.org Mon Jan  5 10:11:12 2026\n" + oddMessage(rng) + "\n"
+	}},
+	{"bob/mdbox/storage/m.1", "2 M1e C6b022e39\n", func(rng *rand.Rand) string {
+		msg := oddMessage(rng)
+		return fmt.Sprintf("\x01\x02N          %016X\n%s\n\x01\x03\nR6b022e39\nG%032x\n\n", len(msg), msg, rng.Uint64())
+	}},
+	{"carol/opaque.db", "", func(rng *rand.Rand) string {
+		if rng.IntN(4) == 0 {
+			return strings.Repeat("\x00", 1<<20+rng.IntN(1<<20))
+		}
+		data := make([]byte, 256<<10+rng.IntN(512<<10))
+		rand.NewChaCha8([32]byte{byte(rng.Uint32()), byte(rng.Uint32())}).Read(data)
+		return string(data)
+	}},
+}
+
+// edit changes the units of a file as a night may: at its end, in its middle, at
+// its beginning; by whole units, by bytes, and by what has no sense.
+func (g *growing) edit(rng *rand.Rand, units []string) []string {
+	at := 0
+	if len(units) > 0 {
+		at = rng.IntN(len(units))
+	}
+	switch op := rng.IntN(13); {
+	case op < 3 || len(units) < 3:
+		for range 1 + rng.IntN(6) {
+			units = append(units, g.unit(rng))
+		}
+	case op == 3:
+		units = append(units[:at:at], append([]string{g.unit(rng)}, units[at:]...)...)
+	case op == 4:
+		units = append(units[:at:at], units[at+1:]...)
+	case op == 5: // a bit within
+		u := []byte(units[at])
+		u[rng.IntN(len(u))] ^= 1
+		units[at] = string(u)
+	case op == 6: // some bytes come or go within
+		i := rng.IntN(len(units[at]))
+		units[at] = units[at][:i] + "\n\n" + units[at][min(i+rng.IntN(5), len(units[at])):]
+	case op >= 10: // what tells that a unit begins
+		i := rng.IntN(min(8, len(units[at])))
+		units[at] = units[at][:i] + "*" + units[at][i+1:]
+	case op == 7: // the first or the last ones go
+		if units = units[min(at, 3):]; len(units) > 3 && rng.IntN(2) == 0 {
+			units = units[:len(units)-2]
+		}
+	case op == 8: // and what is at the beginning
+		units = append([]string{g.unit(rng)}, units[rng.IntN(2):]...)
+	default: // a part moves to the end
+		units = append(append(units[:at:at], units[at+1:]...), units[at])
+	}
+	return units
+}
+
+// TestGrownFilesAreCutAsFromScratch edits large files at random for many
+// nights, and compares each snapshot with that of a run that knows nothing.
+func TestGrownFilesAreCutAsFromScratch(t *testing.T) {
+	f := newFixture(t)
+	scratch := &fixture{t: t, store: mem.New(), roots: f.roots, cache: t.TempDir()}
+	scratch.createWithKeyOf(f)
+	rng := rand.New(rand.NewPCG(7, 7))
+	units := make([][]string, len(growings))
+	for i, g := range growings {
+		for range 12 {
+			units[i] = append(units[i], g.unit(rng))
+		}
+	}
+	took := map[string]int{}
+	limits := func(o *backup.Options) { backup.SetLimits(o, backup.Grown(1<<10, 2<<10)) }
+	nights := 40
+	if testing.Short() {
+		nights = 10
+	}
+	for night := range nights {
+		for i, g := range growings {
+			f.write(g.name, g.begin+strings.Join(units[i], ""))
+			units[i] = g.edit(rng, units[i])
+		}
+		grown := f.clean(limits, func(o *backup.Options) {
+			backup.SetHook(o, func(op, path string) {
+				if op == "took over" {
+					took[path]++
+				}
+			})
+		})
+		scratch.cache = t.TempDir()
+		anew := scratch.clean(func(o *backup.Options) { backup.SetLimits(o, backup.Grown(1<<40, 0)) })
+		if grown.Snapshot.Tree != anew.Snapshot.Tree {
+			differences(t, f.entries(grown), scratch.entries(anew))
+			t.Fatalf("night %d: the tree is not that of a run that knows nothing", night)
+		}
+		if night%16 == 0 {
+			f.identical(grown)
+		}
+	}
+	for _, g := range growings {
+		if took[g.name] < nights {
+			t.Errorf("%s: %d segments were taken over", g.name, took[g.name])
+		}
+	}
+}
+
+// differences names the files that differ, and the first item in which they do.
+func differences(t *testing.T, got, want map[string]snapshot.Entry) {
+	for path, e := range got {
+		w := want[path]
+		if reflect.DeepEqual(e, w) {
+			continue
+		}
+		i := 0
+		for i < min(len(e.Recipe.Items), len(w.Recipe.Items)) && reflect.DeepEqual(e.Recipe.Items[i], w.Recipe.Items[i]) {
+			i++
+		}
+		t.Errorf("%s: %d messages, not %d; %d items, not %d; item %d: %v, not %v", path, e.Messages, w.Messages, len(e.Recipe.Items), len(w.Recipe.Items), i,
+			e.Recipe.Items[i:min(i+1, len(e.Recipe.Items))], w.Recipe.Items[i:min(i+1, len(w.Recipe.Items))])
+	}
+}
+
+// sketches returns the paths of the sketches in the only parent cache.
+func (f *fixture) sketches() []string {
+	f.t.Helper()
+	found, err := filepath.Glob(filepath.Join(f.cache, "*", "parents", "*", "sketch-*"))
+	must(f.t, err)
+	return found
+}
+
+// took backs up and returns how many segments were taken over.
+func (f *fixture) took(change ...func(*backup.Options)) (n int) {
+	f.t.Helper()
+	f.clean(append(change, func(o *backup.Options) {
+		backup.SetLimits(o, backup.Grown(1<<10, 2<<10))
+		backup.SetHook(o, func(op, _ string) {
+			if op == "took over" {
+				n++
+			}
+		})
+	})...)
+	return n
+}
+
+// TestSketches wants each state of a file to have one, and no other to be kept.
+func TestSketches(t *testing.T) {
+	f := newFixture(t)
+	rng := rand.New(rand.NewPCG(1, 1))
+	text := ""
+	grow := func() {
+		for range 20 {
+			text += growings[0].unit(rng)
+		}
+		f.write("mail/alice", text)
+	}
+	grow()
+	if n := f.took(); n != 0 || len(f.sketches()) != 1 {
+		t.Fatalf("the first run took over %d segments and left %q", n, f.sketches())
+	}
+	first := f.sketches()[0]
+	grow()
+	o := f.options()
+	o.DryRun = true
+	if _, err := f.try(t.Context(), f.store, o); err != nil || !slices.Equal(f.sketches(), []string{first}) {
+		t.Errorf("a dry run left %q: %v", f.sketches(), err)
+	}
+	left := filepath.Join(filepath.Dir(first), "sketch-123.new") // by a run that was killed
+	write(t, left, []byte("x"))
+	if n := f.took(); n == 0 || len(f.sketches()) != 1 || f.sketches()[0] == first {
+		t.Errorf("the second run took over %d segments and left %q", n, f.sketches())
+	}
+	if n := f.took(); n != 0 || len(f.sketches()) != 1 {
+		t.Errorf("a run with nothing changed took over %d segments and left %q", n, f.sketches())
+	}
+	grow()
+	if n := f.took(func(o *backup.Options) { o.Paranoid = true }); n != 0 || len(f.sketches()) != 1 {
+		t.Errorf("a paranoid run took over %d segments and left %q", n, f.sketches())
+	}
+	must(t, os.Remove(f.root("mail/alice")))
+	f.took()
+	old := time.Now().AddDate(0, 0, -91)
+	must(t, os.Chtimes(f.sketches()[0], old, old))
+	if f.took(); len(f.sketches()) != 0 {
+		t.Errorf("what nobody needs was left: %q", f.sketches())
+	}
+}
+
+// TestDamagedSketches damages a sketch everywhere: the snapshot stays what it is.
+func TestDamagedSketches(t *testing.T) {
+	f := newFixture(t)
+	rng := rand.New(rand.NewPCG(2, 2))
+	text := ""
+	for range 12 {
+		text += growings[0].unit(rng)
+	}
+	f.write("mail/alice", text)
+	f.took()
+	path := f.sketches()[0]
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	text += growings[0].unit(rng)
+	f.write("mail/alice", text)
+	cache, want := f.cache, snapshot.Root{}
+	for i := -1; i < len(whole); i += 1 + len(whole)/150 {
+		bad := bytes.Clone(whole)
+		if i >= 0 {
+			bad[i] ^= 0x41
+		}
+		if i%2 == 1 {
+			bad = bad[:i]
+		}
+		f.cache = filepath.Join(t.TempDir(), "cache")
+		must(t, os.CopyFS(f.cache, os.DirFS(cache)))
+		must(t, os.WriteFile(strings.Replace(path, cache, f.cache, 1), bad, 0o600))
+		r := f.clean(func(o *backup.Options) { backup.SetLimits(o, backup.Grown(1<<10, 2<<10)) })
+		if i < 0 {
+			want = r.Snapshot.Tree
+			f.identical(r)
+		}
+		if r.Snapshot.Tree != want {
+			t.Fatalf("byte %d: another tree", i)
+		}
+	}
+}
