@@ -139,6 +139,8 @@ func TestGrownFilesAreCutAsFromScratch(t *testing.T) {
 		grown := f.clean(limits, func(o *backup.Options) {
 			backup.SetHook(o, func(op, path string) {
 				if op == "took over" {
+					f.mu.Lock()
+					defer f.mu.Unlock()
 					took[path]++
 				}
 			})
