@@ -55,6 +55,7 @@ type composer struct {
 	mails   uint64
 	files   attachments
 	small   bool
+	even    bool // see Options
 }
 
 // newComposer returns a composer of the mails of one stream: 0 for a new
@@ -155,9 +156,9 @@ func (c *composer) address(m *mail, th *thread) {
 	}
 }
 
-// box picks a mailbox; a third of them get two thirds of the mail.
+// box picks a mailbox; unless mail is even, a third of them get two thirds of it.
 func (c *composer) box() int {
-	if n := len(c.local) / 3; n > 0 && c.rng.chance(50) {
+	if n := len(c.local) / 3; n > 0 && !c.even && c.rng.chance(50) {
 		return c.rng.IntN(n)
 	}
 	return c.rng.IntN(len(c.local))

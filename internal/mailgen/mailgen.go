@@ -26,7 +26,7 @@
 //	DIR/home/<user>/mail/{sent,drafts,archive/2025}
 //
 // [Generate] makes a store as it is at the end of 2025, and [Night] lets one
-// more day of 2026 pass over it. Modification times are delivery dates, and a
+// more day of 2026 pass over it. [GrowMbox] makes a single large mbox. Modification times are delivery dates, and a
 // folder's time is that of the last thing that happened in the store.
 package mailgen
 
@@ -52,6 +52,7 @@ type Options struct {
 	Mailboxes int // how many accounts they belong to
 	Seed      uint64
 	Small     bool // short texts only, for stores of millions
+	Even      bool // mailboxes get equally much mail; else a third of them get two thirds
 }
 
 // A Report counts what was done to a store.
@@ -81,8 +82,10 @@ func Generate(dir string, o Options) (Report, error) {
 	if err != nil {
 		return Report{}, fmt.Errorf("generating mail store %q: %w", dir, err)
 	}
+	c := newComposer(o.Seed, 0, boxes, o.Small)
+	c.even = o.Even
 	d := &delivery{
-		composer: newComposer(o.Seed, 0, boxes, o.Small),
+		composer: c,
 		sink:     s,
 		begin:    begin,
 		span:     end.Sub(begin),

@@ -1,9 +1,11 @@
 package mailgen
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -43,6 +45,37 @@ func openSpools(dir string) (*spools, []person, error) {
 	return s, s.boxes, nil
 }
 
+// files returns the mbox files of the mailboxes.
+func (s *spools) files() ([]string, error) {
+	ours := map[string]bool{}
+	for _, p := range s.boxes {
+		ours[p.user] = true
+	}
+	var paths []string
+	for _, root := range []string{"home", "mail"} {
+		root = filepath.Join(s.dir, root)
+		err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+			if err != nil || path == root {
+				return err
+			}
+			if filepath.Dir(path) == root && !ours[e.Name()] {
+				if e.IsDir() {
+					return fs.SkipDir
+				}
+				return nil
+			}
+			if e.Type().IsRegular() {
+				paths = append(paths, path)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	return paths, nil
+}
+
 // path returns the file of a mailbox's folder.
 func (s *spools) path(box int, folder string) string {
 	user := s.boxes[box].user
@@ -63,6 +96,23 @@ func (s *spools) path(box int, folder string) string {
 
 // put appends a message in the mboxrd form, with the status headers that mail programs change in place.
 func (s *spools) put(c copyOf) error {
+	path := s.path(c.box, c.folder)
+	file, err := openMbox(path)
+	if err != nil {
+		return err
+	}
+	_, err = file.Write(c.mbox())
+	s.times[path] = c.date
+	return errors.Join(err, file.Close())
+}
+
+// openMbox opens an mbox to write at its end; one that is not there is made.
+func openMbox(path string) (*os.File, error) {
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+}
+
+// mbox returns the message as it lies in an mbox.
+func (c copyOf) mbox() []byte {
 	mail := append(append([]byte{}, c.trace...), c.shared...)
 	header, body, _ := bytes.Cut(mail, []byte("\n\n"))
 	status := "RO"
@@ -70,15 +120,57 @@ func (s *spools) put(c copyOf) error {
 		status = "O "
 	}
 	b := fmt.Appendf(nil, "From MAILER-DAEMON %s\n%s\nStatus: %s\nX-Status:     \n\n", c.date.Format(time.ANSIC), header, status)
-	b = append(appendMboxrd(b, body), '\n')
-	path := s.path(c.box, c.folder)
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
-	if err != nil {
-		return err
+	return append(appendMboxrd(b, body), '\n')
+}
+
+// GrowOptions say how an mbox grows. Equal options append the same bytes.
+type GrowOptions struct {
+	Bytes  int64 // it grows by this, and by the rest of the last message
+	Number int   // the night in which it grows; 0: before the first
+	Seed   uint64
+}
+
+// GrowMbox appends mail to the mbox at path, which is made if it is not there.
+// Memory does not depend on sizes.
+func GrowMbox(path string, o GrowOptions) (Report, error) {
+	if o.Bytes < 1 || o.Number < 0 {
+		return Report{}, fmt.Errorf("growing mbox %q: by %d bytes in night %d", path, o.Bytes, o.Number)
 	}
-	_, err = file.Write(b)
-	s.times[path] = c.date
-	return errors.Join(err, file.Close())
+	r, err := growMbox(path, o)
+	if err != nil {
+		return Report{}, fmt.Errorf("growing mbox %q: %w", path, err)
+	}
+	return r, nil
+}
+
+func growMbox(path string, o GrowOptions) (r Report, err error) {
+	file, err := openMbox(path)
+	if err != nil {
+		return r, err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	from, span := begin, end.Sub(begin)
+	if o.Number > 0 {
+		from, span = end.AddDate(0, 0, o.Number-1), 23*time.Hour
+	}
+	c := newComposer(o.Seed, uint64(o.Number), localPeople(20), false)
+	w := bufio.NewWriterSize(file, 1<<20)
+	date := from
+	for r.Bytes < o.Bytes {
+		m := c.next(date)
+		text := copyOf{date: m.date, trace: c.trace(m, m.firstBox()), shared: m.shared}.mbox()
+		if _, err := w.Write(text); err != nil {
+			return r, err
+		}
+		r.Messages++
+		r.Bytes += int64(len(text))
+		// In millionths, so that no product overflows.
+		date = from.Add(span / 1e6 * time.Duration(min(r.Bytes, o.Bytes)*1e6/o.Bytes))
+	}
+	if err := w.Flush(); err != nil {
+		return r, err
+	}
+	return r, os.Chtimes(path, date, date)
 }
 
 // appendMboxrd appends body with ">" before each line that would look like the

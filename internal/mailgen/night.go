@@ -3,7 +3,6 @@ package mailgen
 import (
 	"bytes"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -12,12 +11,20 @@ import (
 )
 
 // NightOptions describe one night. Equal options do the same to equal stores.
+// What there is to change is said by Percent or by Changes, the other is 0.
 type NightOptions struct {
 	Layout  Layout
 	Number  int // 1 is the first day after the store was made
 	Percent int // new mail, in percent of the messages there are
-	Seed    uint64
-	Small   bool // see Options
+	// Changes is an exact number of new messages. As many messages get other
+	// flags, and three tenths as many are moved and expunged each; in an mbox
+	// what is moved is expunged. They are as far apart as can be.
+	Changes int
+	// Mailboxes is how many mailboxes take part, spread evenly over the store;
+	// the others stay as they are. 0: all of them.
+	Mailboxes int
+	Seed      uint64
+	Small     bool // see Options
 }
 
 // Of ten thousand messages, how many a night changes for each percent of new mail.
@@ -31,8 +38,8 @@ const (
 // message), flags change, which in a Maildir renames the file and in an mbox
 // changes bytes in place, messages are moved to other folders and expunged.
 func Night(dir string, o NightOptions) (Report, error) {
-	if o.Number < 1 || o.Percent < 1 {
-		return Report{}, fmt.Errorf("changing mail store %q: night %d with %d %% new mail", dir, o.Number, o.Percent)
+	if o.Number < 1 || min(o.Percent, o.Changes, o.Mailboxes) < 0 || (o.Percent > 0) == (o.Changes > 0) {
+		return Report{}, fmt.Errorf("changing mail store %q: night %d with %d %% new mail or %d changes in %d mailboxes", dir, o.Number, o.Percent, o.Changes, o.Mailboxes)
 	}
 	n := &night{NightOptions: o, rng: newSource(o.Seed, uint64(o.Number)<<32+1<<31)}
 	var (
@@ -57,7 +64,7 @@ func Night(dir string, o NightOptions) (Report, error) {
 		sink:     s,
 		begin:    today,
 		span:     23 * time.Hour,
-		want:     max(1, n.total*o.Percent/100),
+		want:     max(1, o.Changes, n.total*o.Percent/100),
 	}
 	if err := d.run(); err != nil {
 		return Report{}, fmt.Errorf("changing mail store %q: %w", dir, err)
@@ -73,8 +80,30 @@ func Night(dir string, o NightOptions) (Report, error) {
 type night struct {
 	NightOptions
 	rng    *source
-	total  int
+	total  int // messages in the mailboxes that take part
+	phase  int // where in the plan of changes the first message is
+	judged int // messages whose fate was asked for
 	report Report
+}
+
+// begin takes note of how many messages there are, before the first is changed.
+func (n *night) begin(total int) error {
+	n.total = total
+	if n.Changes == 0 {
+		return nil
+	}
+	if changed, _ := n.planned(); changed > total {
+		return fmt.Errorf("%d of %d messages cannot change", changed, total)
+	}
+	n.phase = n.rng.IntN(total)
+	return nil
+}
+
+// planned returns how many messages change where their number is given, and
+// how many of those are moved or deleted, as many of the one as of the other.
+func (n *night) planned() (changed, gone int) {
+	gone = n.Changes * 3 / 10 * 2
+	return n.Changes + gone, gone
 }
 
 // A fate is what a night does to one message.
@@ -87,8 +116,12 @@ const (
 	flagged
 )
 
-func (n *night) fate() fate {
-	n.total++
+// fate decides what happens to the next message, which may be new mail.
+func (n *night) fate(unread bool) fate {
+	n.judged++
+	if n.Changes > 0 {
+		return n.plannedFate(n.phase + n.judged - 1)
+	}
 	switch r := n.rng.IntN(10_000) / n.Percent; {
 	case r < deletedRate:
 		return deleted
@@ -97,7 +130,51 @@ func (n *night) fate() fate {
 	case r < deletedRate+movedRate+flaggedRate:
 		return flagged
 	}
+	if unread && n.rng.chance(50) {
+		return flagged
+	}
 	return untouched
+}
+
+// plannedFate decides by a message's place: changes are evenly apart, and so
+// are, among them, the messages that go.
+func (n *night) plannedFate(place int) fate {
+	changed, gone := n.planned()
+	change, hit := nthOf(place, changed, n.total)
+	if !hit {
+		return untouched
+	}
+	going, hit := nthOf(change, gone, changed)
+	switch {
+	case !hit:
+		return flagged
+	case going%2 == 0:
+		return deleted
+	}
+	return moved
+}
+
+// nthOf spreads some marks over every so many places, and returns how many
+// marks there are before a place and whether it has one itself. Any run of so
+// many places has exactly those marks.
+func nthOf(place, some, many int) (before int, hit bool) {
+	before = place * some / many
+	return before, (place+1)*some/many > before
+}
+
+// evenly returns n of the mailboxes, as far apart as can be; all of them for 0.
+func evenly[T any](all []T, n int) ([]T, error) {
+	if n == 0 {
+		return all, nil
+	}
+	if n > len(all) {
+		return nil, fmt.Errorf("there are %d mailboxes, not %d", len(all), n)
+	}
+	some := make([]T, n)
+	for i := range some {
+		some[i] = all[(2*i+1)*len(all)/(2*n)]
+	}
+	return some, nil
 }
 
 // A stored message of a Maildir store: Maildir/<folder>/<sub>/<name>.
@@ -109,6 +186,12 @@ type stored struct {
 func (n *night) changeMaildirs(dir string) (*maildirs, []person, error) {
 	s, boxes, err := openMaildirs(dir)
 	if err != nil {
+		return nil, nil, err
+	}
+	if boxes, err = evenly(boxes, n.Mailboxes); err != nil {
+		return nil, nil, err
+	}
+	if s.homes, err = evenly(s.homes, n.Mailboxes); err != nil {
 		return nil, nil, err
 	}
 	// All are listed before one is changed, so that a moved message is not met twice.
@@ -126,6 +209,9 @@ func (n *night) changeMaildirs(dir string) (*maildirs, []person, error) {
 			}
 		}
 	}
+	if err := n.begin(len(all)); err != nil {
+		return nil, nil, err
+	}
 	for _, m := range all {
 		if err := n.changeStored(s, m); err != nil {
 			return nil, nil, err
@@ -137,21 +223,18 @@ func (n *night) changeMaildirs(dir string) (*maildirs, []person, error) {
 func (n *night) changeStored(s *maildirs, m stored) error {
 	home := filepath.Join(s.homes[m.box], "Maildir")
 	path := filepath.Join(home, m.folder, m.sub, m.name)
-	what := n.fate()
-	if m.sub == "new" && what == untouched && n.rng.chance(50) {
-		what = flagged
-	}
-	if what == moved && m.folder != "" {
-		what = deleted
-	}
-	switch what {
+	switch n.fate(m.sub == "new") {
 	case deleted:
 		n.report.Deleted++
 		s.touched[filepath.Dir(path)] = true
 		return os.Remove(path)
 	case moved:
 		n.report.Moved++
-		return s.move(m, pick(n.rng, []string{".Archive", ".Trash", ".R&-D"}), m.name)
+		folder := "" // what was put away comes back
+		if m.folder == "" {
+			folder = pick(n.rng, []string{".Archive", ".Trash", ".R&-D"})
+		}
+		return s.move(m, folder, m.name)
 	case flagged:
 		n.report.Flagged++
 		return s.move(m, m.folder, reflag(n.rng, m.name))
@@ -198,14 +281,30 @@ func (n *night) changeSpools(dir string) (*spools, []person, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, root := range []string{"home", "mail"} {
-		err := filepath.WalkDir(filepath.Join(dir, root), func(path string, e fs.DirEntry, err error) error {
-			if err != nil || !e.Type().IsRegular() {
-				return err
-			}
-			return n.changeSpool(s, path)
-		})
+	if boxes, err = evenly(boxes, n.Mailboxes); err != nil {
+		return nil, nil, err
+	}
+	s.boxes = boxes
+	paths, err := s.files()
+	if err != nil {
+		return nil, nil, err
+	}
+	total := 0
+	for _, path := range paths {
+		text, err := os.ReadFile(path)
 		if err != nil {
+			return nil, nil, err
+		}
+		for len(text) > 0 {
+			text = text[len(firstMessage(text)):]
+			total++
+		}
+	}
+	if err := n.begin(total); err != nil {
+		return nil, nil, err
+	}
+	for _, path := range paths {
+		if err := n.changeSpool(s, path); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -221,18 +320,15 @@ func (n *night) changeSpool(s *spools, path string) error {
 	var text []byte
 	before := n.report
 	for len(old) > 0 {
-		message := old
-		if i := bytes.Index(old, []byte("\n\nFrom ")); i >= 0 {
-			message = old[:i+2]
-		}
+		message := firstMessage(old)
 		old = old[len(message):]
-		switch n.fate() {
+		switch n.fate(false) {
 		case deleted, moved:
 			n.report.Deleted++
 			continue
 		case flagged:
 			n.report.Flagged++
-			message = bytes.Replace(message, []byte("\nX-Status:     \n"), []byte("\nX-Status: A   \n"), 1)
+			message = restatus(message)
 		}
 		text = append(text, message...)
 	}
@@ -241,4 +337,21 @@ func (n *night) changeSpool(s *spools, path string) error {
 	}
 	s.times[path] = end.AddDate(0, 0, n.Number-1)
 	return os.WriteFile(path, text, 0o600)
+}
+
+// firstMessage returns the first message of an mbox.
+func firstMessage(text []byte) []byte {
+	if i := bytes.Index(text, []byte("\n\nFrom ")); i >= 0 {
+		return text[:i+2]
+	}
+	return text
+}
+
+// restatus returns the message with the flag "answered" set, or taken away.
+func restatus(message []byte) []byte {
+	set, unset := []byte("\nX-Status: A   \n"), []byte("\nX-Status:     \n")
+	if bytes.Contains(message, set) {
+		set, unset = unset, set
+	}
+	return bytes.Replace(message, unset, set, 1)
 }
