@@ -1,7 +1,10 @@
 package mailgen_test
 
 import (
+	"bytes"
 	"fmt"
+	"maps"
+	"net/mail"
 	"os"
 	"path/filepath"
 	"strings"
@@ -79,6 +82,65 @@ func TestExactChangesOnDisk(t *testing.T) {
 	}
 }
 
+// statuses returns the X-Status of each message of an mbox store, by its identity.
+func statuses(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	all := map[string]string{}
+	for name := range digest(t, dir) {
+		data, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil || len(data) == 0 {
+			continue // a directory, or all was expunged
+		}
+		for i, text := range splitMbox(t, data) {
+			m, err := mail.ReadMessage(bytes.NewReader(text))
+			if err != nil {
+				t.Fatalf("message %d of %q: %v", i, name, err)
+			}
+			all[name+m.Header.Get("Message-ID")+m.Header.Get("Delivered-To")] = m.Header.Get("X-Status")
+		}
+	}
+	return all
+}
+
+// In an mbox too as many flags change as a night reports, when most have changed before.
+func TestExactFlagsInMboxes(t *testing.T) {
+	dir := generate(t, mailgen.Options{Layout: mailgen.Mbox, Messages: 200, Mailboxes: 3, Seed: 3, Small: true})
+	for number := 1; number <= 3; number++ {
+		before := statuses(t, dir)
+		r := night(t, dir, mailgen.NightOptions{Layout: mailgen.Mbox, Number: number, Changes: 100, Seed: 3})
+		changed := 0
+		for id, status := range statuses(t, dir) {
+			if old, known := before[id]; known && old != status {
+				changed++
+			}
+		}
+		if changed != r.Flagged {
+			t.Errorf("night %d: %d flags changed, reported are %d", number, changed, r.Flagged)
+		}
+	}
+}
+
+// Each night has its own messages to change, not those at the same places again.
+func TestNightsDiffer(t *testing.T) {
+	o := mailgen.Options{Layout: mailgen.Maildir, Messages: 300, Mailboxes: 3, Seed: 7, Small: true}
+	var gone [2]map[string]bool
+	for i := range gone {
+		dir := generate(t, o)
+		before := messageFiles(t, dir)
+		night(t, dir, mailgen.NightOptions{Layout: o.Layout, Number: i + 1, Changes: 30, Seed: 7})
+		gone[i] = map[string]bool{}
+		for _, path := range before {
+			if _, err := os.Stat(path); err != nil {
+				name, _ := filepath.Rel(dir, path)
+				gone[i][name] = true
+			}
+		}
+	}
+	if maps.Equal(gone[0], gone[1]) {
+		t.Error("two nights change the same messages")
+	}
+}
+
 func TestSameChangesOnSameStores(t *testing.T) {
 	for _, layout := range []mailgen.Layout{mailgen.Maildir, mailgen.Mbox} {
 		t.Run(string(layout), func(t *testing.T) {
@@ -128,6 +190,27 @@ func TestChangesAreSpread(t *testing.T) {
 				t.Errorf("of %d mailboxes %v changed, which are not evenly apart", mailboxes, places)
 			}
 		}
+	}
+}
+
+// In an mbox store too, what does not take part stays as it is.
+func TestChangedMboxes(t *testing.T) {
+	dir := generate(t, mailgen.Options{Layout: mailgen.Mbox, Messages: 600, Mailboxes: 12, Seed: 2, Small: true, Even: true})
+	before := digest(t, dir)
+	night(t, dir, mailgen.NightOptions{Layout: mailgen.Mbox, Number: 1, Changes: 60, Mailboxes: 3, Seed: 2})
+	users := map[string]bool{}
+	for name, line := range digest(t, dir) {
+		if parts := strings.Split(name, "/"); len(parts) > 1 && before[name] != line {
+			users[parts[1]] = true
+		}
+	}
+	homes, err := os.ReadDir(filepath.Join(dir, "home"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]bool{homes[2].Name(): true, homes[6].Name(): true, homes[10].Name(): true}
+	if !maps.Equal(users, want) {
+		t.Errorf("of %v changed, not %v", users, want)
 	}
 }
 
