@@ -3,6 +3,9 @@
 //
 //	bench [--restante FILE] [--rounds N] [--messages N] [--work DIR] [--only NAME]
 //	bench --nights [--mailboxes N] [--small] [--peers=false] …
+//	bench --curve 10000,100000,1000000 [--changes N] [--changed-mailboxes N] [--peers=false] …
+//	bench --memory 1000000,2000000 …
+//	bench --mbox 2048 [--peers=false] …
 //
 // The tools take turns: each round, every tool makes a repository, takes a
 // first snapshot, takes another of the unchanged store, and restores all of it
@@ -16,7 +19,19 @@
 // every tool in turn backs it up, and then once more with nothing changed. The
 // table has medians over the nights, and what find takes to look at each file.
 //
-// Without it three stores are measured: users-b, lists' real mail as 20 Maildirs,
+// With --curve the same nights pass over stores of several sizes, which have
+// short texts and mailboxes of one size: exactly as many changes in as many
+// mailboxes. The table has a column for each size. What a night costs should be
+// the same but for the walk, which the row "nothing changed" has by itself.
+// Restante uses a key file; the only peer is restic.
+//
+// With --memory the table has the peak memory of a first backup and of nights
+// of 1 % over such stores, with a key file.
+//
+// With --mbox the store is one mbox of so many MiB, which grows by 1 % each
+// night; besides what cat takes to read it.
+//
+// Without any of these three stores are measured: users-b, lists' real mail as 20 Maildirs,
 // and usrp-users, one list's as a file a message, where RESTANTE_CORPORA (by
 // default ../shared/corpora) has them, and a generated one.
 package main
@@ -35,10 +50,16 @@ type options struct {
 	rounds   int
 	messages int
 	work     string
+	keep     string
 	only     string
 
 	nights, small, peers bool
 	mailboxes            int
+
+	curve, memory    sizes
+	changes, changed int
+	mailboxSize      int
+	mbox             int
 }
 
 func main() {
@@ -47,13 +68,20 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "how often every tool has its turn")
 	flag.IntVar(&o.messages, "messages", 30_000, "how many messages the generated store holds")
 	flag.StringVar(&o.work, "work", os.TempDir(), "where stores and repositories are made; 35 GiB")
+	flag.StringVar(&o.keep, "keep", "", "with --nights, --curve, --memory and --mbox: keep the stores in `DIR`, and go on with those that are there")
 	flag.StringVar(&o.only, "only", "", "measure only the store of this `NAME`: users-b, usrp-users or generated")
 	flag.BoolVar(&o.nights, "nights", false, "let nights pass over a generated store")
 	flag.IntVar(&o.mailboxes, "mailboxes", 40, "with --nights: how many mailboxes it has")
 	flag.BoolVar(&o.small, "small", false, "with --nights: short texts only")
-	flag.BoolVar(&o.peers, "peers", true, "with --nights: measure other tools too")
+	flag.BoolVar(&o.peers, "peers", true, "measure other tools too")
+	flag.Var(&o.curve, "curve", "let the same nights pass over stores of these `SIZES` in messages, such as 10000,100000,1000000")
+	flag.IntVar(&o.changes, "changes", 1000, "with --curve: how many messages come in a night, and how many get other flags; three tenths as many are moved, and as many expunged")
+	flag.IntVar(&o.changed, "changed-mailboxes", 5, "with --curve: how many mailboxes that happens in")
+	flag.IntVar(&o.mailboxSize, "mailbox-size", 1000, "with --curve and --memory: how many messages a mailbox has")
+	flag.Var(&o.memory, "memory", "compare peak memory at stores of these `SIZES` in messages, such as 1000000,2000000")
+	flag.IntVar(&o.mbox, "mbox", 0, "let nights pass over one mbox of so many `MIB`")
 	flag.Parse()
-	if flag.NArg() > 0 || o.rounds < 1 {
+	if flag.NArg() > 0 || o.rounds < 1 || o.mailboxSize < 1 || o.changes < 1 || o.changed < 1 || o.mbox < 0 || len(o.modes()) > 1 {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -63,7 +91,40 @@ func main() {
 	}
 }
 
-// run measures all stores and prints a table for each; progress goes to log.
+// A mode is a way to measure, and the tools that it measures.
+type mode struct {
+	measure func(out, log io.Writer, tools []tool, work string, o options) error
+	tools   []tool // restante first
+}
+
+// modes returns the modes that are asked for besides that of the three stores.
+func (o options) modes() []mode {
+	plain, key := restante(o.restante), withKeyFile(o.restante)
+	var all []mode
+	if o.nights {
+		all = append(all, mode{measureNights, []tool{plain, restic(), borg(), key}})
+	}
+	if o.mbox > 0 {
+		all = append(all, mode{measureMbox, []tool{plain, restic(), key}})
+	}
+	if len(o.curve) > 0 {
+		all = append(all, mode{measureCurve, []tool{telling(o.restante), restic()}})
+	}
+	if len(o.memory) > 0 {
+		all = append(all, mode{measureMemory, []tool{key}})
+	}
+	return all
+}
+
+// keeping returns the folder for stores that may be kept.
+func (o options) keeping(work string) string {
+	if o.keep != "" {
+		return o.keep
+	}
+	return filepath.Join(work, "stores")
+}
+
+// run measures in the mode that is asked for; progress goes to log.
 func run(out, log io.Writer, o options) error {
 	work, err := os.MkdirTemp(o.work, "restante-bench-")
 	if err != nil {
@@ -75,28 +136,43 @@ func run(out, log io.Writer, o options) error {
 	if o.restante, err = filepath.Abs(o.restante); err != nil {
 		return err
 	}
+	if o.keep != "" {
+		if o.keep, err = filepath.Abs(o.keep); err != nil {
+			return err
+		}
+	}
 	if _, err := exec.LookPath("time"); err != nil {
 		return fmt.Errorf("looking for GNU time, which measures memory (Debian package time): %w", err)
 	}
-	tools := []tool{restante(o.restante)}
-	for _, peer := range []tool{restic(), borg()} {
-		if _, err := exec.LookPath(peer.name); err != nil {
-			fmt.Fprintf(out, "%s is not installed: left out.\n\n", peer.name)
-			continue
-		}
-		tools = append(tools, peer)
+	m := mode{measureStores, []tool{restante(o.restante), restic(), borg()}}
+	if asked := o.modes(); len(asked) > 0 {
+		m = asked[0]
 	}
-	if o.nights {
-		if tools = append(tools, withKeyFile(o.restante)); !o.peers {
-			tools = []tool{tools[0], tools[len(tools)-1]}
-		}
-	}
+	tools := o.available(out, m.tools)
 	if err := describeMachine(out, work, o.rounds, tools); err != nil {
 		return err
 	}
-	if o.nights {
-		return measureNights(out, log, tools, work, o)
+	return m.measure(out, log, tools, work, o)
+}
+
+// available returns the tools without the peers that are not installed or not wanted.
+func (o options) available(out io.Writer, tools []tool) []tool {
+	var there []tool
+	for _, t := range tools {
+		if t.peer && !o.peers {
+			continue
+		}
+		if _, err := exec.LookPath(t.name); t.peer && err != nil {
+			fmt.Fprintf(out, "%s is not installed: left out.\n\n", t.name)
+			continue
+		}
+		there = append(there, t)
 	}
+	return there
+}
+
+// measureStores measures real and generated mail and prints a table for each store.
+func measureStores(out, log io.Writer, tools []tool, work string, o options) error {
 	for _, find := range []func(work string, o options) (store, error){corpus("users-b", "u03"), corpus("usrp-users", "2019-05"), generated} {
 		s, err := find(work, o)
 		if err != nil {

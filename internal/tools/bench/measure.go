@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -17,12 +18,13 @@ import (
 // figures are what one tool was measured at on one store.
 type figures struct {
 	times  map[string][]time.Duration // by row, one a round
+	cpu    map[string][]time.Duration // the same, of all processors, user and system
 	memory map[string][]int64         // by row, KiB, one a round
 	size   []int64                    // of the repository after the first backup
 }
 
 func newFigures() *figures {
-	return &figures{times: map[string][]time.Duration{}, memory: map[string][]int64{}}
+	return &figures{times: map[string][]time.Duration{}, cpu: map[string][]time.Duration{}, memory: map[string][]int64{}}
 }
 
 // measure gives every tool its turns on the store and prints the table.
@@ -68,7 +70,7 @@ func (s store) turn(t tool, dir string, f *figures) error {
 		if err := os.Rename(j.target, filepath.Join(dir, fmt.Sprintf("restored-%d", i))); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		if err := step.run(t.env(j), j, f); err != nil {
+		if _, err := step.run(t.env(j), j, f); err != nil {
 			return err
 		}
 		if step.row == firstBackup {
@@ -82,35 +84,47 @@ func (s store) turn(t tool, dir string, f *figures) error {
 	return nil
 }
 
+// An output is what a step printed.
+type output struct {
+	stdout, stderr bytes.Buffer
+}
+
 // run times one step and proves, if it restores, that all of it came back.
-func (p step) run(env []string, j job, f *figures) error {
+func (p step) run(env []string, j job, f *figures) (*output, error) {
 	if err := os.MkdirAll(j.target, 0o700); err != nil {
-		return err
+		return nil, err
 	}
 	report := filepath.Join(j.home, "peak")
 	// What earlier steps left to be written must not slow this one down.
 	if err := exec.Command("sync").Run(); err != nil {
-		return err
+		return nil, err
 	}
+	out := &output{}
 	cmd := exec.Command("time", append([]string{"-f", "%M", "-o", report}, p.argv...)...)
 	cmd.Env = append(os.Environ(), env...)
-	cmd.Dir = p.dir
+	cmd.Dir, cmd.Stdout, cmd.Stderr = p.dir, &out.stdout, &out.stderr
 	began := time.Now()
-	text, err := cmd.CombinedOutput()
+	err := cmd.Run()
 	took := time.Since(began)
 	if err != nil {
-		return fmt.Errorf("running %q: %w\n%s", p.argv, err, text)
+		return nil, fmt.Errorf("running %q: %w\n%s%s", p.argv, err, &out.stdout, &out.stderr)
 	}
 	peak, err := os.ReadFile(report)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	kib, err := strconv.ParseInt(strings.TrimSpace(string(peak)), 10, 64)
 	if err != nil {
-		return fmt.Errorf("reading peak memory of %q: %w", p.argv, err)
+		return nil, fmt.Errorf("reading peak memory of %q: %w", p.argv, err)
 	}
 	f.times[p.row] = append(f.times[p.row], took)
+	f.cpu[p.row] = append(f.cpu[p.row], cmd.ProcessState.UserTime()+cmd.ProcessState.SystemTime())
 	f.memory[p.row] = append(f.memory[p.row], kib)
+	return out, p.compare(j)
+}
+
+// compare proves, if the step restores, that all of it came back.
+func (p step) compare(j job) error {
 	if p.restores == "" {
 		return nil
 	}
@@ -123,6 +137,15 @@ func (p step) run(env []string, j job, f *figures) error {
 		err = fmt.Errorf("%q restored %d files of %d bytes, not %d of %d", p.argv, got.files, got.bytes, want.files, want.bytes)
 	}
 	return err
+}
+
+// medianOf returns the median of a figure of all nights.
+func medianOf[T any](nights []T, value func(T) int64) float64 {
+	var values []int64
+	for _, night := range nights {
+		values = append(values, value(night))
+	}
+	return float64(median(values))
 }
 
 // median returns the middle value, of an even number the lower of the two.

@@ -7,7 +7,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"time"
 )
 
 // The rows of the table of nights.
@@ -22,45 +21,83 @@ type sleeper struct {
 	tool
 	job
 	*figures
-	grown []int64 // bytes that its repository grew by, one a night
+	grown []weight // what its repository grew by, one a night
+	told  []told   // what it said itself, one a night, if it does
+}
+
+// sleepers are a living store and all who back it up.
+type sleepers struct {
+	*living
+	all []*sleeper
+	log io.Writer
+}
+
+// newSleepers lets all tools take the backups before the first night.
+func newSleepers(log io.Writer, l *living, tools []tool, work string) (*sleepers, error) {
+	s := &sleepers{living: l, log: log}
+	if err := l.rest(); err != nil {
+		return nil, err
+	}
+	for _, t := range tools {
+		fmt.Fprintf(log, "first backup of %s: %s\n", l.dir, t.name)
+		x := &sleeper{tool: t, job: l.job(filepath.Join(work, t.name)), figures: newFigures()}
+		if err := x.begin(); err != nil {
+			return nil, err
+		}
+		s.all = append(s.all, x)
+	}
+	return s, nil
+}
+
+// night lets a night pass, measures all of them, and then what to compare with.
+func (s *sleepers) night(args ...string) error {
+	if err := s.pass(args...); err != nil {
+		return err
+	}
+	for _, x := range s.all {
+		if err := x.night(s.log); err != nil {
+			return err
+		}
+	}
+	return s.lookAtAll()
 }
 
 // measureNights lets nights pass over a generated store and prints the table.
 func measureNights(out, log io.Writer, tools []tool, work string, o options) error {
-	made := filepath.Join(work, "nights")
-	if err := mailgen(made, o, "--messages", strconv.Itoa(o.messages), "--mailboxes", strconv.Itoa(o.mailboxes)); err != nil {
+	name := fmt.Sprintf("nights-%d-%d", o.messages, o.mailboxes)
+	if o.small {
+		name += "-small"
+	}
+	l, err := livingMaildirs(filepath.Join(o.keeping(work), name), o.small,
+		"--messages", strconv.Itoa(o.messages), "--mailboxes", strconv.Itoa(o.mailboxes))
+	if err != nil {
 		return err
 	}
-	s := store{name: "nights", dir: filepath.Join(made, "vmail")}
-	var all []*sleeper
-	for _, t := range tools {
-		fmt.Fprintf(log, "first backup: %s\n", t.name)
-		x := &sleeper{tool: t, job: s.job(filepath.Join(work, t.name)), figures: newFigures()}
-		if err := x.begin(); err != nil {
-			return err
-		}
-		all = append(all, x)
+	return l.measureNights(out, log, tools, work, o.rounds)
+}
+
+// measureMbox lets a single large mbox grow by a hundredth each night and prints the table.
+func measureMbox(out, log io.Writer, tools []tool, work string, o options) error {
+	bytes := int64(o.mbox) * mebibyte
+	l, err := livingMbox(filepath.Join(o.keeping(work), fmt.Sprintf("mbox-%d", o.mbox)), bytes)
+	if err != nil {
+		return err
 	}
-	var finds []time.Duration
-	for night := 1; night <= o.rounds; night++ {
-		if err := mailgen(made, o, "--night", strconv.Itoa(night)); err != nil {
-			return err
-		}
-		if err := warm(s.dir); err != nil {
-			return err
-		}
-		for _, x := range all {
-			if err := x.night(night, log); err != nil {
-				return err
-			}
-		}
-		began := time.Now()
-		if err := exec.Command("find", s.dir, "-size", "+0").Run(); err != nil {
-			return err
-		}
-		finds = append(finds, time.Since(began))
+	return l.measureNights(out, log, tools, work, o.rounds, "--grow", strconv.FormatInt(bytes/100, 10))
+}
+
+// measureNights lets nights pass as mailgen's flags have it.
+func (l *living) measureNights(out, log io.Writer, tools []tool, work string, nights int, args ...string) error {
+	s, err := newSleepers(log, l, tools, work)
+	if err != nil {
+		return err
 	}
-	return printNights(out, s, tools, all, median(finds))
+	for range nights {
+		if err := s.night(args...); err != nil {
+			return err
+		}
+	}
+	return s.print(out)
 }
 
 // begin takes the backups before the first night.
@@ -81,22 +118,23 @@ func (x *sleeper) begin() error {
 }
 
 // night takes the backup of a night, and another one with nothing changed.
-func (x *sleeper) night(night int, log io.Writer) error {
-	before, err := count(x.repo)
+func (x *sleeper) night(log io.Writer) error {
+	before, err := weigh(x.repo)
 	if err != nil {
 		return err
 	}
+	night := len(x.grown)
 	for i, row := range []string{aNight, noChange} {
 		if err := x.run(row, anotherOf+2*night+i); err != nil {
 			return err
 		}
-		fmt.Fprintf(log, "night %d: %s: %s: %.2f s\n", night, x.name, row, x.times[row][night-1].Seconds())
+		fmt.Fprintf(log, "night %d: %s: %s: %.2f s\n", night+1, x.name, row, x.times[row][night].Seconds())
 		if i == 0 {
-			after, err := count(x.repo)
+			after, err := weigh(x.repo)
 			if err != nil {
 				return err
 			}
-			x.grown = append(x.grown, after.bytes-before.bytes)
+			x.grown = append(x.grown, after.minus(before))
 		}
 	}
 	return nil
@@ -104,38 +142,46 @@ func (x *sleeper) night(night int, log io.Writer) error {
 
 // run takes the n-th backup.
 func (x *sleeper) run(row string, n int) error {
-	return step{row: row, argv: x.backup(x.job, n)}.run(x.env(x.job), x.job, x.figures)
+	out, err := step{row: row, argv: x.backup(x.job, n)}.run(x.env(x.job), x.job, x.figures)
+	if err != nil || row != aNight || x.tell == nil {
+		return err
+	}
+	t, err := x.tell(out)
+	x.told = append(x.told, t)
+	return err
 }
 
-func printNights(out io.Writer, s store, tools []tool, all []*sleeper, find time.Duration) error {
-	of := map[string]*sleeper{}
-	for _, x := range all {
-		of[x.name] = x
-	}
+// stored returns what a night added to the repository, in MiB.
+func (x *sleeper) stored() float64 {
+	return medianOf(x.grown, func(w weight) int64 { return w.bytes }) / mebibyte
+}
+
+func (s *sleepers) print(out io.Writer) error {
 	raw, err := count(s.dir)
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\n### Nights over %d files, %.1f MiB; find looks at each in %.2f s\n\n", raw.files, float64(raw.bytes)/mebibyte, find.Seconds())
-	printHeader(out, tools)
+	look := median(s.looks)
+	fmt.Fprintf(out, "\n### Nights over %s, %.1f MiB in files: %d; %s takes %.2f s\n\n", s.name, float64(raw.bytes)/mebibyte, raw.files, s.look[0], look.Seconds())
+	var columns []string
+	for _, x := range s.all {
+		columns = append(columns, x.name)
+	}
+	p := newTable(out, columns)
 	for _, row := range []string{aNight, noChange, firstBackup} {
-		printRow(out, row, "%.2f s", tools, func(t tool) float64 { return of[t.name].seconds(row) })
+		p.row(row, "%.2f s", func(i int) float64 { return s.all[i].seconds(row) })
 	}
-	printRow(out, "stored by a night, MiB", "%.2f", tools, func(t tool) float64 { return float64(median(of[t.name].grown)) / mebibyte })
+	for _, row := range []string{aNight, noChange} {
+		p.row(row+" ÷ "+s.look[0], "%.2f", func(i int) float64 { return s.all[i].seconds(row) / look.Seconds() })
+	}
+	for _, peer := range s.all {
+		if peer.peer {
+			p.row(peer.name+"'s night ÷ "+aNight, "%.2f", func(i int) float64 { return peer.seconds(aNight) / s.all[i].seconds(aNight) })
+		}
+	}
+	p.row("stored by a night, MiB", "%.2f", func(i int) float64 { return s.all[i].stored() })
 	for _, row := range []string{aNight, firstBackup} {
-		printRow(out, "peak memory of "+row+", MiB", "%.0f", tools, func(t tool) float64 { return float64(median(of[t.name].memory[row])) / 1024 })
-	}
-	return nil
-}
-
-// mailgen makes a store, or lets a night pass over it, in a process of its own.
-func mailgen(dir string, o options, args ...string) error {
-	args = append([]string{"run", "./internal/tools/mailgen"}, args...)
-	if o.small {
-		args = append(args, "--small")
-	}
-	if text, err := exec.Command("go", append(args, dir)...).CombinedOutput(); err != nil {
-		return fmt.Errorf("generating mail: %w\n%s", err, text)
+		p.row("peak memory of "+row+", MiB", "%.0f", func(i int) float64 { return float64(median(s.all[i].memory[row])) / 1024 })
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ func generated(work string, o options) (store, error) {
 		return s, nil
 	}
 	made := filepath.Join(work, "generated")
-	if err := mailgen(made, options{}, "--messages", strconv.Itoa(o.messages), "--mailboxes", "40"); err != nil {
+	if err := mailgen(made, false, "--messages", strconv.Itoa(o.messages), "--mailboxes", "40"); err != nil {
 		return s, err
 	}
 	s.dir = filepath.Join(made, "vmail")
@@ -84,6 +84,55 @@ func count(dir string) (tally, error) {
 		return nil
 	})
 	return t, err
+}
+
+// A weight is how much a repository takes.
+type weight struct {
+	bytes int64
+	data  int64 // of those, restante's data packs; the rest is metadata
+}
+
+func (w weight) minus(v weight) weight { return weight{w.bytes - v.bytes, w.data - v.data} }
+
+// dataPack is how a pack of data begins (package seal): the object's magic, and its kind.
+const dataPack = "restantep"
+
+// weigh weighs the repository of any tool; of restante's it knows what is data.
+func weigh(dir string) (weight, error) {
+	var w weight
+	err := filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err != nil || !e.Type().IsRegular() {
+			return err
+		}
+		file, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer file.Close()
+		info, err := file.Stat()
+		if err != nil {
+			return err
+		}
+		w.bytes += info.Size()
+		head := make([]byte, len(dataPack))
+		if _, err := io.ReadFull(file, head); err == nil && string(head) == dataPack {
+			w.data += info.Size()
+		}
+		return nil
+	})
+	return w, err
+}
+
+// messageFolders counts the folders of messages in Maildirs.
+func messageFolders(dir string) (int64, error) {
+	var n int64
+	err := filepath.WalkDir(dir, func(_ string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() && (e.Name() == "cur" || e.Name() == "new") {
+			n++
+		}
+		return err
+	})
+	return n, err
 }
 
 // warm reads every file below dir, so that it is in the page cache.

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"runtime"
@@ -16,39 +17,65 @@ const mebibyte = 1 << 20
 // for each peer how many times restante's figure its own is.
 func printTable(out io.Writer, s store, raw tally, tools []tool, results map[string]*figures) {
 	fmt.Fprintf(out, "\n### %s: %d files, %.1f MiB\n\n", s.name, raw.files, float64(raw.bytes)/mebibyte)
-	printHeader(out, tools)
+	p := newTable(out, names(tools))
 	for _, row := range rows {
-		printRow(out, row, "%.2f s", tools, func(t tool) float64 { return results[t.name].seconds(row) })
+		p.row(row, "%.2f s", func(i int) float64 { return results[tools[i].name].seconds(row) })
 	}
-	printRow(out, "repository, MiB", "%.1f", tools, func(t tool) float64 { return float64(median(results[t.name].size)) / mebibyte })
-	printRow(out, "peak memory of all, MiB", "%.0f", tools, func(t tool) float64 { return results[t.name].peak() })
+	p.row("repository, MiB", "%.1f", func(i int) float64 { return float64(median(results[tools[i].name].size)) / mebibyte })
+	p.row("peak memory of all, MiB", "%.0f", func(i int) float64 { return results[tools[i].name].peak() })
 	for _, t := range tools {
 		fmt.Fprintf(out, "\n%s's repository against raw: %.2f\n", t.name, float64(median(results[t.name].size))/float64(raw.bytes))
 	}
 }
 
-func printHeader(out io.Writer, tools []tool) {
+// A table is Markdown: a column for each thing that was measured, and then how
+// many times the first one's figure each other's is.
+type table struct {
+	out     io.Writer
+	columns int
+}
+
+// newTable prints a table's header.
+func newTable(out io.Writer, columns []string) table {
 	header, rule := "|  |", "|---|"
-	for _, t := range tools {
-		header += " " + t.name + " |"
+	for _, c := range columns {
+		header += " " + c + " |"
 		rule += "--:|"
 	}
-	for _, t := range tools[1:] {
-		header += " " + t.name + " ÷ restante |"
+	for _, c := range columns[1:] {
+		header += " " + c + " ÷ " + columns[0] + " |"
 		rule += "--:|"
 	}
 	fmt.Fprintln(out, header+"\n"+rule)
+	return table{out, len(columns)}
 }
 
-func printRow(out io.Writer, name, format string, tools []tool, value func(tool) float64) {
+// row prints a row; value returns the figure of the i-th column, NaN where it is not known.
+func (p table) row(name, format string, value func(i int) float64) {
 	line := "| " + name + " |"
+	for i := range p.columns {
+		line += " " + figure(format, value(i)) + " |"
+	}
+	for i := range p.columns - 1 {
+		line += " " + figure("%.2f", value(i+1)/value(0)) + " |"
+	}
+	fmt.Fprintln(p.out, line)
+}
+
+// figure formats a number; what is none is a dash.
+func figure(format string, value float64) string {
+	if math.IsNaN(value) || math.IsInf(value, 0) {
+		return "–"
+	}
+	return fmt.Sprintf(format, value)
+}
+
+func names(tools []tool) []string {
+	var all []string
 	for _, t := range tools {
-		line += " " + fmt.Sprintf(format, value(t)) + " |"
+		all = append(all, t.name)
 	}
-	for _, t := range tools[1:] {
-		line += fmt.Sprintf(" %.2f |", value(t)/value(tools[0]))
-	}
-	fmt.Fprintln(out, line)
+	return all
 }
 
 // seconds returns the median time of a row. What a peer cannot do with a key

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // The rows that are timed.
@@ -26,11 +29,14 @@ var withPassphrase = map[string]string{unchangedKey: unchanged, mailboxKey: mail
 // A tool is a backup program to be measured.
 type tool struct {
 	name    string
+	peer    bool // not restante
 	version []string
 	env     func(j job) []string
 	setup   func(j job) [][]string      // not timed
 	backup  func(j job, n int) []string // the n-th of the repository
 	steps   func(j job) []step
+	// tell reads what the backup of a night says of itself; nil: nothing that is known here
+	tell func(*output) (told, error)
 }
 
 // A job is one turn of one tool.
@@ -113,9 +119,52 @@ func withKeyFile(program string) tool {
 	return t
 }
 
+// A told is what restante says of a backup.
+type told struct {
+	read     int64 // files that were read
+	unlisted int64 // folders of messages that were not listed
+}
+
+// telling is restante with a key file that says of each night what it read.
+func telling(program string) tool {
+	t := withKeyFile(program)
+	quiet := t.backup
+	t.backup = func(j job, n int) []string {
+		if n < anotherOf {
+			return quiet(j, n)
+		}
+		return []string{program, "--key-file", j.key(), "--json", "--verbose", "backup", j.store.dir}
+	}
+	t.tell = readTold
+	return t
+}
+
+// readTold reads what restante's backup prints with --json and --verbose: of
+// each file that was read a line, which begins with what became of it.
+func readTold(out *output) (told, error) {
+	var result struct {
+		Unlisted *int64 `json:"unlisted"`
+	}
+	if err := json.Unmarshal(out.stdout.Bytes(), &result); err != nil {
+		return told{}, fmt.Errorf("reading restante's result: %w", err)
+	}
+	if result.Unlisted == nil {
+		return told{}, fmt.Errorf("reading restante's result: it does not say how many folders were not listed: %s", &out.stdout)
+	}
+	t := told{unlisted: *result.Unlisted}
+	for line := range bytes.Lines(out.stderr.Bytes()) {
+		change, _, _ := strings.Cut(string(line), " ")
+		if slices.Contains([]string{"new", "changed", "unchanged"}, change) {
+			t.read++
+		}
+	}
+	return t, nil
+}
+
 func restic() tool {
 	return tool{
 		name:    "restic",
+		peer:    true,
 		version: []string{"restic", "version"},
 		env: func(j job) []string {
 			return []string{"RESTIC_REPOSITORY=" + j.repo, "RESTIC_PASSWORD=" + password, "RESTIC_CACHE_DIR=" + j.cache()}
@@ -137,6 +186,7 @@ func restic() tool {
 func borg() tool {
 	return tool{
 		name:    "borg",
+		peer:    true,
 		version: []string{"borg", "--version"},
 		env: func(j job) []string {
 			return []string{"BORG_REPO=" + j.repo, "BORG_PASSPHRASE=" + password, "BORG_BASE_DIR=" + j.home}
