@@ -129,7 +129,7 @@ func TestGrownFilesAreCutAsFromScratch(t *testing.T) {
 	limits := func(o *backup.Options) { backup.SetLimits(o, backup.Grown(1<<10, 2<<10)) }
 	nights := 40
 	if testing.Short() {
-		nights = 10
+		nights = 6
 	}
 	for night := range nights {
 		for i, g := range growings {
@@ -258,8 +258,12 @@ func TestDamagedSketches(t *testing.T) {
 	must(t, err)
 	text += growings[0].unit(rng)
 	f.write("mail/alice", text)
+	places := 150
+	if testing.Short() {
+		places = 20
+	}
 	cache, want := f.cache, snapshot.Root{}
-	for i := -1; i < len(whole); i += 1 + len(whole)/150 {
+	for i := -1; i < len(whole); i += 1 + len(whole)/places {
 		bad := bytes.Clone(whole)
 		if i >= 0 {
 			bad[i] ^= 0x41
