@@ -184,12 +184,19 @@ func TestRoundTrip(t *testing.T) {
 func TestMovedStoreHasTheSameTree(t *testing.T) {
 	f := newFixture(t)
 	oddTree(t, f)
+	f.maildir("alice/Maildir", 5)
 	first := f.clean()
+	before := f.pieces()
 	moved := f.roots[0] + " elsewhere"
 	must(t, os.Rename(f.roots[0], moved))
 	f.roots[0] = moved
-	if second := f.clean(); second.Snapshot.Tree != first.Snapshot.Tree {
+	next := f.clean()
+	if next.Snapshot.Tree != first.Snapshot.Tree {
 		t.Error("the tree of the moved store is another one")
+	}
+	// As on a snapshot of the volume, the inodes are the same.
+	if next.Snapshot.Run.BytesRead != 0 || next.Snapshot.Parent != [16]byte(first.Session) {
+		t.Errorf("of the moved store %d bytes were read, and its parent is %x", next.Snapshot.Run.BytesRead, next.Snapshot.Parent)
 	}
 	dir, _ := f.restore(first)
 	f.roots[0] = dir
@@ -199,6 +206,9 @@ func TestMovedStoreHasTheSameTree(t *testing.T) {
 	}
 	if second.Snapshot.Run.BytesRead == 0 {
 		t.Error("other files passed for those that are known")
+	}
+	if second.Snapshot.Parent != [16]byte(next.Session) || f.pieces() != before {
+		t.Errorf("the restored store has the parent %x, and %d pieces became %d", second.Snapshot.Parent, before, f.pieces())
 	}
 }
 
