@@ -1,6 +1,10 @@
 package message
 
-import "github.com/segmentio/asm/base64"
+import (
+	"math"
+
+	"github.com/segmentio/asm/base64"
+)
 
 // EncodeStep is the most that a LineEncoder encodes in one go, in decoded
 // bytes: a multiple of three, so that padding comes at the end only.
@@ -15,10 +19,14 @@ type LineEncoder struct {
 	chars          []byte
 }
 
-// Reset begins with a span with lines of the given form. The length is at least 1.
+// Reset begins with a span with lines of the given form. With a length of 0 it
+// is one line, however long.
 func (e *LineEncoder) Reset(length int, end LineEnd) {
 	if e.chars == nil {
 		e.chars = make([]byte, base64.StdEncoding.EncodedLen(EncodeStep)+slack)
+	}
+	if length == 0 {
+		length = math.MaxInt
 	}
 	e.length, e.column, e.end = length, 0, end
 }

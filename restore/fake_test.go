@@ -135,7 +135,8 @@ func (c *content) literal(data []byte) *content {
 	return c
 }
 
-// lines encodes data in the slow and obvious way, with pieces cut behind cuts.
+// lines encodes data in the slow and obvious way, with pieces cut behind cuts;
+// with a width of 0 in one line.
 func (c *content) lines(data []byte, width int, end snapshot.LineEnd, tail snapshot.Tail, cuts ...int) *content {
 	eol := "\n"
 	if end == snapshot.CRLF {
@@ -144,6 +145,9 @@ func (c *content) lines(data []byte, width int, end snapshot.LineEnd, tail snaps
 	var lines []string
 	for chars := base64.StdEncoding.EncodeToString(data); chars != ""; {
 		n := min(width, len(chars))
+		if width == 0 {
+			n = len(chars)
+		}
 		lines = append(lines, chars[:n])
 		chars = chars[n:]
 	}

@@ -166,6 +166,25 @@ func TestBase64Forms(t *testing.T) {
 	compare(t, o.Target, mails...)
 }
 
+// TestOneEndlessLine has attachments that were one line, put together in memory
+// and in the file.
+func TestOneEndlessLine(t *testing.T) {
+	rng := rand.New(rand.NewPCG(6, 6))
+	s := newStore(t, 512<<10)
+	s.again = true
+	var mails []*mail
+	for _, n := range []int{49_150, 49_151, 49_152, 200_000, 3<<20 + 1} {
+		c := s.content().plain([]byte("header\n")).lines(randomBytes(rng, n), 0, snapshot.LF, snapshot.TailOpen, n/3, n/2)
+		mails = append(mails, c.literal([]byte("\r\n")).plain([]byte("trailer\n")).mail(fmt.Sprint(n)))
+	}
+	for _, held := range []uint64{0, 1 << 30} {
+		o := everything(t.TempDir())
+		restore.SetLimits(&o, 100, 7, held)
+		run(t, s, s.tree(mails...), o)
+		compare(t, o.Target, mails...)
+	}
+}
+
 func TestWrongLinesFail(t *testing.T) {
 	s := newStore(t, 4000)
 	c := s.content().lines([]byte("some bytes that are encoded"), 8, snapshot.LF, snapshot.TailEnded)

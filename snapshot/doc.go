@@ -80,7 +80,11 @@
 //	3   literal: sized, 1 to 1,024 bytes
 //	4   base64: line length, 1 byte form (1: lines end in CRLF, 2: the last
 //	    line has no end), keyed hash of the encoded bytes, number of pieces
-//	    (1 to 256), each as 1 or 2
+//	    (1 to 256), each as 1 or 2. Line length 0 is one line of more than
+//	    65,535 characters, and has form 2
+//	5   piece as 1 that a message begins with: its header comes first, of a
+//	    long one the lines in its first 262,144 bytes. Cutters before version 4
+//	    wrote 1
 //
 // The content hash of a file follows from its items: each counts as 41 bytes,
 // its [ItemKind], the bytes it makes (8, little endian), and the keyed hash of

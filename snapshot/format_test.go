@@ -129,6 +129,61 @@ func FuzzPage(f *testing.F) {
 	})
 }
 
+// newForms returns a recipe with the items that came with version 4 of the cutter.
+func newForms(t testing.TB) []byte {
+	t.Helper()
+	b64 := &snapshot.Base64{LineEnd: snapshot.LF, Tail: snapshot.TailOpen, RawHash: testID(3), Pieces: []snapshot.Piece{{ID: testID(1), Size: 49150}}}
+	b, err := snapshot.AppendRecipe(nil, &snapshot.Recipe{Cutter: 4, Items: []snapshot.Item{
+		{Kind: snapshot.PieceItem, Piece: snapshot.Piece{ID: testID(2), Size: 200, Head: true}},
+		{Kind: snapshot.Base64Item, Base64: b64}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+// TestItemsHaveOneForm refuses items that have another form, written and read.
+func TestItemsHaveOneForm(t *testing.T) {
+	endless := func(size int, end snapshot.LineEnd, tail snapshot.Tail) snapshot.Item {
+		return snapshot.Item{Kind: snapshot.Base64Item, Base64: &snapshot.Base64{LineEnd: end, Tail: tail,
+			Pieces: []snapshot.Piece{{Size: uint32(size)}}}}
+	}
+	head := snapshot.Piece{Size: 5, Head: true}
+	for name, it := range map[string]snapshot.Item{
+		"one line that ends":               endless(100_000, snapshot.LF, snapshot.TailEnded),
+		"one line with CRLF":               endless(100_000, snapshot.CRLF, snapshot.TailOpen),
+		"one line that has a length":       endless(49_149, snapshot.LF, snapshot.TailOpen),
+		"a head that ends at a cut":        {Kind: snapshot.PieceItem, Piece: snapshot.Piece{Size: 5, Head: true, Cut: true}},
+		"an attachment that is also head":  {Kind: snapshot.Base64Item, Base64: &snapshot.Base64{LineLength: 76, LineEnd: snapshot.LF, Tail: snapshot.TailOpen, Pieces: []snapshot.Piece{head}}},
+		"an attachment without any pieces": {Kind: snapshot.Base64Item, Base64: &snapshot.Base64{LineLength: 76, LineEnd: snapshot.LF, Tail: snapshot.TailOpen}},
+	} {
+		if _, err := snapshot.AppendRecipe(nil, &snapshot.Recipe{Items: []snapshot.Item{it}}); err == nil {
+			t.Errorf("%s is written", name)
+		}
+	}
+	good := newForms(t)
+	if r, err := snapshot.ParseRecipe(good); err != nil || !r.Items[0].Piece.Head || r.Items[1].Length() != 65536 {
+		t.Fatalf("%+v, %v", r, err)
+	}
+	base := len(good) - (1 + 1 + 1 + 32 + 1 + 1 + 32 + 3) // the tag of the base64 item
+	for name, change := range map[string]struct {
+		at int
+		to byte
+	}{
+		"one line that ends":              {base + 2, 0},
+		"one line with CRLF":              {base + 2, 3},
+		"one line of 65,532 characters":   {len(good) - 3, 0xfd},
+		"an attachment that is a head":    {base + 3 + 32 + 1, 5},
+		"an item with a tag nobody knows": {base, 6},
+	} {
+		bad := bytes.Clone(good)
+		bad[change.at] = change.to
+		if _, err := snapshot.ParseRecipe(bad); err == nil {
+			t.Errorf("%s is read", name)
+		}
+	}
+}
+
 func FuzzRecipe(f *testing.F) {
 	r := rand.New(rand.NewPCG(11, 12))
 	for range 10 {
@@ -144,6 +199,7 @@ func FuzzRecipe(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(long)
+	f.Add(newForms(f))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		rec, err := snapshot.ParseRecipe(data)
 		if err != nil {
@@ -212,6 +268,7 @@ func TestGolden(t *testing.T) {
 		t.Fatal(err)
 	}
 	line("snapshot with messages", hex.EncodeToString(data))
+	line("recipe of version 4", hex.EncodeToString(newForms(t)))
 
 	if *update {
 		if err := os.MkdirAll("testdata", 0o755); err != nil {

@@ -52,6 +52,7 @@ type Piece struct {
 	ID   blob.ID
 	Size uint32 // 1 to MaxPiece
 	Cut  bool   // it ended at a content cut, which depends on no later byte; false: its span ended there
+	Head bool   // a message begins with it: its header comes first. Only of an item, and not if Cut
 }
 
 // LineEnd says how the lines of a base64 item end.
@@ -76,7 +77,7 @@ const (
 // at their end, the joined bytes of Pieces. All lines are LineLength long but
 // the last, which may be shorter and is never empty.
 type Base64 struct {
-	LineLength uint16 // characters of a full line, without its end; at least 1
+	LineLength uint16 // characters of a full line, without its end; 0: it is one line, of more than 65,535, with TailOpen and LF
 	LineEnd    LineEnd
 	Tail       Tail
 	RawHash    blob.ID // keyed hash of the encoded bytes: the ID they would have as a piece
@@ -92,12 +93,15 @@ func (b *Base64) Decoded() uint64 {
 	return n
 }
 
+// chars returns how many characters encode the decoded bytes.
+func (b *Base64) chars() uint64 { return (b.Decoded() + 2) / 3 * 4 }
+
 // RawLength returns the length of the encoded bytes with their line ends,
 // which is what the item adds to the file.
 func (b *Base64) RawLength() uint64 {
-	chars := (b.Decoded() + 2) / 3 * 4
+	chars := b.chars()
 	if b.LineLength == 0 || chars == 0 {
-		return 0
+		return chars
 	}
 	ends := (chars + uint64(b.LineLength) - 1) / uint64(b.LineLength)
 	if b.Tail == TailOpen {

@@ -22,6 +22,7 @@ const (
 	tagCutPiece = 2 // ended at a content cut
 	tagLiteral  = 3
 	tagBase64   = 4
+	tagHead     = 5 // a piece that ended with its span, and begins a message
 
 	base64CRLF = 1 << 0
 	base64Open = 1 << 1
@@ -90,6 +91,9 @@ func parseRecipe(r *reader) Recipe {
 func AppendItem(dst []byte, it *Item) ([]byte, error) {
 	switch it.Kind {
 	case PieceItem:
+		if it.Piece.Head && !it.Piece.Cut {
+			return appendTagged(dst, tagHead, &it.Piece)
+		}
 		return appendPiece(dst, &it.Piece)
 	case LiteralItem:
 		if len(it.Literal) == 0 || len(it.Literal) > MaxLiteral {
@@ -117,20 +121,30 @@ func DecodeItems(b []byte) ([]Item, error) {
 }
 
 func appendPiece(dst []byte, p *Piece) ([]byte, error) {
-	if p.Size == 0 || p.Size > MaxPiece {
-		return dst, fmt.Errorf("piece %v has %d bytes, not 1 to %d", p.ID, p.Size, MaxPiece)
-	}
 	tag := byte(tagPiece)
 	if p.Cut {
 		tag = tagCutPiece
+	}
+	if p.Head {
+		return dst, fmt.Errorf("piece %v begins a message, and ends at a content cut or is one of attachments", p.ID)
+	}
+	return appendTagged(dst, tag, p)
+}
+
+func appendTagged(dst []byte, tag byte, p *Piece) ([]byte, error) {
+	if p.Size == 0 || p.Size > MaxPiece {
+		return dst, fmt.Errorf("piece %v has %d bytes, not 1 to %d", p.ID, p.Size, MaxPiece)
 	}
 	dst = append(append(dst, tag), p.ID[:]...)
 	return binary.AppendUvarint(dst, uint64(p.Size)), nil
 }
 
 func appendBase64(dst []byte, b *Base64) ([]byte, error) {
-	if b.LineLength == 0 || len(b.Pieces) == 0 || len(b.Pieces) > MaxBase64Pieces {
-		return dst, fmt.Errorf("a base64 item has no lines or not 1 to %d pieces", MaxBase64Pieces)
+	if len(b.Pieces) == 0 || len(b.Pieces) > MaxBase64Pieces {
+		return dst, fmt.Errorf("a base64 item has %d pieces, not 1 to %d", len(b.Pieces), MaxBase64Pieces)
+	}
+	if !b.lined() {
+		return dst, fmt.Errorf("a base64 item of %d characters is one line that ends, or is not over %d", b.chars(), math.MaxUint16)
 	}
 	if b.LineEnd != LF && b.LineEnd != CRLF || b.Tail != TailEnded && b.Tail != TailOpen {
 		return dst, fmt.Errorf("a base64 item has the unknown line end %d or tail %d", b.LineEnd, b.Tail)
@@ -154,10 +168,16 @@ func appendBase64(dst []byte, b *Base64) ([]byte, error) {
 	return dst, nil
 }
 
+// lined reports whether a line length of 0 is right, if it is that: then the
+// item has no other encoding.
+func (b *Base64) lined() bool {
+	return b.LineLength > 0 || b.LineEnd == LF && b.Tail == TailOpen && b.chars() > math.MaxUint16
+}
+
 // parseItem reads one item, which keeps no reference to r's bytes.
 func parseItem(r *reader) Item {
 	switch tag := r.byte("tag of item"); tag {
-	case tagPiece, tagCutPiece:
+	case tagPiece, tagCutPiece, tagHead:
 		return Item{Kind: PieceItem, Piece: parsePiece(r, tag)}
 	case tagLiteral:
 		lit := r.sized("literal item", MaxLiteral)
@@ -174,7 +194,7 @@ func parseItem(r *reader) Item {
 }
 
 func parsePiece(r *reader, tag byte) Piece {
-	p := Piece{Cut: tag == tagCutPiece, ID: r.id("ID of piece"), Size: uint32(r.uvarint("size of piece", MaxPiece))}
+	p := Piece{Cut: tag == tagCutPiece, Head: tag == tagHead, ID: r.id("ID of piece"), Size: uint32(r.uvarint("size of piece", MaxPiece))}
 	if p.Size == 0 {
 		r.fail("piece %v is empty", p.ID)
 	}
@@ -192,8 +212,8 @@ func parseBase64(r *reader) *Base64 {
 	}
 	b.RawHash = r.id("hash of base64 lines")
 	n := r.uvarint("number of pieces", MaxBase64Pieces)
-	if b.LineLength == 0 || form > base64CRLF|base64Open || n == 0 {
-		r.fail("a base64 item has line length %d, form %d, %d pieces", b.LineLength, form, n)
+	if form > base64CRLF|base64Open || n == 0 {
+		r.fail("a base64 item has form %d, %d pieces", form, n)
 	}
 	if r.err != nil {
 		return b
@@ -206,6 +226,9 @@ func parseBase64(r *reader) *Base64 {
 			break
 		}
 		b.Pieces = append(b.Pieces, parsePiece(r, tag))
+	}
+	if r.err == nil && !b.lined() {
+		r.fail("a base64 item of %d characters has line length 0, form %d", b.chars(), form)
 	}
 	return b
 }

@@ -1,0 +1,64 @@
+package snapshot
+
+import (
+	"context"
+	"errors"
+	"iter"
+)
+
+// ErrUnmarked says that a file holds several messages and its recipe does not
+// say where they begin, for an older version made it. A backup that reads every
+// file makes a newer one.
+var ErrUnmarked = errors.New("its recipe is of an older version, which did not mark where messages begin")
+
+// A MessageAt is one message of a file.
+type MessageAt struct {
+	Offset uint64 // of its first byte in the file
+	Size   uint64 // in bytes: to where the next one begins or the file ends, and so with what an mbox or dbox keeps between them
+
+	// Head begins with the message's header, of a long one with its first lines.
+	// What follows in the piece is the message's too, or the space between two.
+	// Its Size is 0 if the message does not begin with a piece.
+	Head Piece
+}
+
+// Messages ranges over the messages of a file in the order in which they lie in
+// it: of an mbox or dbox all that have a header, of a Maildir, or where the file is one
+// message, that one. It reads no pieces, and pages only of a long recipe; to know who wrote
+// what, read the pieces Head names, and nothing else. It ends with the first
+// error, which is [ErrUnmarked] or one of the loader.
+func Messages(ctx context.Context, loader Loader, e *Entry) iter.Seq2[MessageAt, error] {
+	return func(yield func(MessageAt, error) bool) {
+		var at MessageAt // the message that has begun, if one has
+		var first Piece  // of the file, if it begins with one
+		begun := false
+		for it, err := range Items(ctx, loader, &e.Recipe, 0) {
+			if err != nil {
+				yield(MessageAt{}, err)
+				return
+			}
+			if it.Offset == 0 {
+				first = it.Piece
+			}
+			if !it.Piece.Head {
+				continue
+			}
+			at.Size = it.Offset - at.Offset
+			if begun && !yield(at, nil) {
+				return
+			}
+			begun, at = true, MessageAt{Offset: it.Offset, Head: it.Piece}
+		}
+		if !begun && e.Messages > 1 {
+			yield(MessageAt{}, ErrUnmarked)
+			return
+		}
+		if !begun {
+			at.Head = first
+		}
+		if begun || e.Messages == 1 {
+			at.Size = e.Size - at.Offset
+			yield(at, nil)
+		}
+	}
+}
