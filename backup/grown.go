@@ -34,7 +34,6 @@ type grown struct {
 	key     snapshot.Key
 	src     *source
 	cut     sketchCut
-	counter *mailstore.MboxCounter
 	old     *sketch // nil if no former state is known
 	new     *sketchWriter
 	recipe  *snapshot.RecipeWriter
@@ -62,10 +61,11 @@ func (r *reader) grown(ctx context.Context, it *item, src *source) (recipe snaps
 	}
 	g := &grown{r: r, key: it.key, src: src, recipe: r.mail.recipe}
 	if mail && kind == message.Mbox {
-		g.cut.how, g.counter = cutAsMbox, &mailstore.MboxCounter{}
+		g.cut.how = cutAsMbox
 	} else if mail {
 		g.cut.how = cutAsDbox
 	}
+	r.mail.messages = 0
 	g.old = r.former(it, g.cut.how)
 	defer g.old.close()
 	if !r.run.opts.DryRun {
@@ -78,8 +78,8 @@ func (r *reader) grown(ctx context.Context, it *item, src *source) (recipe snaps
 	if err = errors.Join(err, finishErr); err != nil {
 		return recipe, 0, err
 	}
-	if g.counter != nil {
-		messages = uint64(g.counter.Messages())
+	if g.cut.how == cutAsMbox && it.role == mailstore.MboxFile {
+		messages = r.mail.messages
 	}
 	g.keep(it, &recipe)
 	return recipe, messages, nil
@@ -162,9 +162,7 @@ func (g *grown) take(ctx context.Context) (bool, error) {
 			return false, err
 		}
 	}
-	if g.counter != nil {
-		g.counter.Skip(s.size, int64(s.messages))
-	}
+	g.r.mail.messages += s.messages
 	g.r.run.event("took over", g.key)
 	g.new.add(*s, list)
 	g.cut = g.old.cut
@@ -224,10 +222,7 @@ func (g *grown) cutMail(ctx context.Context) (done bool, err error) {
 
 // begin begins a segment at pos.
 func (g *grown) begin() {
-	g.at = segment{}
-	if g.counter != nil {
-		g.at.messages = uint64(g.counter.Messages())
-	}
+	g.at = segment{messages: g.r.mail.messages}
 	g.list = g.list[:0]
 	g.r.mail.raw.Begin()
 }
@@ -236,9 +231,6 @@ func (g *grown) begin() {
 // it is in the recipe. It ends the segment, if it is long enough or a known one
 // may come, and reports whether to stop for that one.
 func (g *grown) border(b *message.Block) (stop bool) {
-	if g.counter != nil && !g.counter.Settled() {
-		return false
-	}
 	g.cut.frame = uint32(g.r.mail.cut.FrameHeader())
 	next, found := g.candidate(b)
 	if !found && 0 < g.at.size && g.at.size < g.r.run.limits.segmentSize {
@@ -258,9 +250,7 @@ func (g *grown) border(b *message.Block) (stop bool) {
 
 // end ends the segment that is being cut.
 func (g *grown) end() {
-	if g.counter != nil {
-		g.at.messages = uint64(g.counter.Messages()) - g.at.messages
-	}
+	g.at.messages = g.r.mail.messages - g.at.messages
 	g.at.hash = g.r.mail.raw.ID()
 	if len(g.list) < maxSegmentList {
 		g.new.add(g.at, g.list)
@@ -302,9 +292,6 @@ func (g *grown) add(it *snapshot.Item) (err error) {
 func (g *grown) block(b *message.Block) {
 	g.at.size += int64(len(b.Raw))
 	g.r.mail.raw.Write(b.Raw)
-	if g.counter != nil {
-		g.counter.Write(b.Raw)
-	}
 }
 
 // leadOf returns a number that tells what begins with b from most others.

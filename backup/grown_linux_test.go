@@ -46,7 +46,7 @@ func oddMessage(rng *rand.Rand) string {
 		body += "\nFrom here on\n\n" + someText(rng, 200)
 	case 3: // mboxcl2, and with a length that may lie
 		body = "a\n\nFrom b@example.org Mon Jan  5 10:11:12 2026\n\nb\n"
-		head += fmt.Sprintf("Content-Length: %d\n", len(body)-rng.IntN(2))
+		head += fmt.Sprintf("Content-Length: %d\n", len(body)-rng.IntN(2)+rng.IntN(2)*rng.IntN(4000))
 	case 4, 5:
 		head += "X-IMAP: 1 2\n"
 	case 6:
@@ -176,6 +176,28 @@ func differences(t *testing.T, got, want map[string]snapshot.Entry) {
 		t.Errorf("%s: %d messages, not %d; %d items, not %d; item %d: %v, not %v", path, e.Messages, w.Messages, len(e.Recipe.Items), len(w.Recipe.Items), i,
 			e.Recipe.Items[i:min(i+1, len(e.Recipe.Items))], w.Recipe.Items[i:min(i+1, len(w.Recipe.Items))])
 	}
+}
+
+// TestClaimsBehindABorder changes what a Content-Length leads to, behind messages
+// that begin only as long as it leads nowhere.
+func TestClaimsBehindABorder(t *testing.T) {
+	f := newFixture(t)
+	const from = "From a@example.org Mon Jan  5 10:11:12 2026\n"
+	within := from + "\n" + letter(2, 3000) + "\n"
+	text := from + "\n" + letter(1, 5000) + "\n" + from + fmt.Sprintf("Content-Length: %d\n\n", 3000+len(within)) + letter(3, 4000)[:2998] + "\n\n" +
+		within + from + "\n" + letter(4, 5000)
+	at := strings.LastIndex(text, from)
+	f.write("mail/alice", text[:at]+"*"+text[at+1:])
+	f.took()
+	f.write("mail/alice", text)
+	f.took()
+	scratch := &fixture{t: t, store: mem.New(), roots: f.roots, cache: t.TempDir()}
+	scratch.createWithKeyOf(f)
+	want := scratch.entries(scratch.clean())
+	if want["mail/alice"].Messages != 3 {
+		t.Fatalf("%d messages", want["mail/alice"].Messages)
+	}
+	differences(t, f.entries(f.clean()), want)
 }
 
 // sketches returns the paths of the sketches in the only parent cache.

@@ -40,7 +40,9 @@ type mailCutter struct {
 	raw    *blob.Hasher // of the segment at hand
 	grown  *grown       // nil but where segments matter
 
-	pending []byte // read and not yet saved: a head, and a short text after it
+	pending  []byte // read and not yet saved: a head, and a short text after it
+	begins   bool   // a message begins with pending
+	messages uint64 // of the file at hand
 }
 
 func newMailCutter(r *reader) *mailCutter {
@@ -48,9 +50,11 @@ func newMailCutter(r *reader) *mailCutter {
 	return &mailCutter{r: r, hash: blob.NewHasher(key), raw: blob.NewHasher(key), recipe: snapshot.NewRecipeWriter(r.writer, key, repo.CutterVersion)}
 }
 
-// file cuts a file of the given kind and returns its recipe.
+// file cuts a file of the given kind and returns its recipe; then messages says
+// how many of the file's messages have a head.
 func (m *mailCutter) file(ctx context.Context, src io.Reader, kind message.Kind) (snapshot.Recipe, error) {
 	m.cut.Reset(src, kind)
+	m.messages = 0
 	if _, err := m.blocks(ctx); err != nil {
 		m.recipe.Finish(m.r.run.keep) // and is ready for the next file
 		return snapshot.Recipe{}, err
@@ -61,7 +65,7 @@ func (m *mailCutter) file(ctx context.Context, src io.Reader, kind message.Kind)
 // blocks saves what the cutter has to give, up to the end of the file or to a
 // border where m.grown says to stop.
 func (m *mailCutter) blocks(ctx context.Context) (stopped bool, err error) {
-	m.pending = m.pending[:0]
+	m.pending, m.begins = m.pending[:0], false
 	for {
 		b, err := m.cut.Next()
 		if errors.Is(err, io.EOF) {
@@ -104,7 +108,10 @@ func (m *mailCutter) block(ctx context.Context, b message.Block) error {
 		if err := m.flush(); err != nil {
 			return err
 		}
-		m.pending = append(m.pending, b.Raw...)
+		m.pending, m.begins = append(m.pending, b.Raw...), b.Message
+		if b.Message {
+			m.messages++
+		}
 		return nil
 	case b.Class == message.Base64:
 		if err := m.flush(); err != nil {
@@ -122,7 +129,7 @@ func (m *mailCutter) block(ctx context.Context, b message.Block) error {
 		return m.append(snapshot.Item{Kind: snapshot.LiteralItem, Literal: append([]byte(nil), b.Raw...)})
 	}
 	if b.Last {
-		return m.piece(blob.Text, b.Raw)
+		return m.piece(blob.Text, b.Raw, false)
 	}
 	_, err := m.r.pieces(ctx, blob.Text, &spanReader{m: m, b: b, rest: b.Raw}, func(p snapshot.Piece) (stop bool, err error) {
 		return false, m.append(snapshot.Item{Kind: snapshot.PieceItem, Piece: p})
@@ -146,18 +153,19 @@ func (m *mailCutter) flush() error {
 	if len(m.pending) == 0 {
 		return nil
 	}
-	err := m.piece(blob.Head, m.pending)
+	err := m.piece(blob.Head, m.pending, m.begins)
 	m.pending = m.pending[:0]
 	return err
 }
 
-// piece saves data as one piece of the file.
-func (m *mailCutter) piece(class blob.Class, data []byte) error {
+// piece saves data as one piece of the file; head says that a message begins with it.
+func (m *mailCutter) piece(class blob.Class, data []byte, head bool) error {
 	id, err := m.r.writer.Save(m.r.run.keep, class, data)
 	if err != nil {
 		return err
 	}
-	return m.append(snapshot.Item{Kind: snapshot.PieceItem, Piece: snapshot.Piece{ID: id, Size: uint32(len(data))}})
+	piece := snapshot.Piece{ID: id, Size: uint32(len(data)), Head: head}
+	return m.append(snapshot.Item{Kind: snapshot.PieceItem, Piece: piece})
 }
 
 // base64 saves what a base64 span encodes. The cutter has made the lines of it

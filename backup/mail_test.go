@@ -98,7 +98,7 @@ func TestAnAttachmentIsStoredOnce(t *testing.T) {
 	data := make([]byte, 3<<20) // several pieces
 	rand.NewChaCha8([32]byte{3}).Read(data)
 	n := 0
-	for _, length := range []int{60, 64, 72, 76} {
+	for _, length := range []int{60, 64, 72, 76, 8 << 20} { // the last is one line
 		for _, eol := range []string{"\n", "\r\n"} {
 			n++
 			var b strings.Builder
@@ -299,7 +299,7 @@ func TestOldRecipesAreKept(t *testing.T) {
 // those that the version of the cutter stands for: then the version has to be
 // another one, and this test.
 func TestCutsAreThoseOfTheVersion(t *testing.T) {
-	const version, want = 3, "a5a0bae0"
+	const version, want = 4, "783fc3b3"
 	f := newFixture(t)
 	f.maildir("alice/Maildir", 0)
 	n := 0
@@ -314,6 +314,12 @@ func TestCutsAreThoseOfTheVersion(t *testing.T) {
 		}
 	}
 	f.write("archive.mbox", mbox.String())
+	const said = "From: a@example.org\nContent-Transfer-Encoding: base64\n"
+	line := base64.StdEncoding.EncodeToString([]byte(letter(7, 90_000)))
+	f.write("alice/Maildir/cur/one-line:2,", said+"\n"+line+"\n")
+	f.write("alice/Maildir/cur/long-head:2,", said+strings.Repeat("A: b\n", message.MaxHead/5)+"\n"+line)
+	const from = "From a@example.org Mon Jan  5 10:11:12 2026\n"
+	f.write("cl2.mbox", from+"Content-Length: 1051\n\n"+letter(8, 1000)[:1000]+"\n\n"+from+"\nhey\n\n"+from+"\nbye\n")
 	entries := f.entries(f.clean())
 	var all strings.Builder
 	for _, path := range slices.Sorted(maps.Keys(entries)) {
@@ -321,6 +327,9 @@ func TestCutsAreThoseOfTheVersion(t *testing.T) {
 		fmt.Fprintf(&all, "%s", path)
 		for _, it := range e.Recipe.Items {
 			fmt.Fprintf(&all, " %d:%d", it.Kind, it.Length())
+			if it.Piece.Head {
+				all.WriteString("h")
+			}
 		}
 		all.WriteString("\n")
 		if e.Kind == snapshot.File && e.Recipe.Cutter != version {

@@ -349,9 +349,10 @@ func (r *reader) cut(ctx context.Context, it *item, src *source) (err error) {
 	}
 	switch kind, mail := mailKind(it, head); {
 	case mail && it.role == mailstore.MboxFile:
-		var count mailstore.MboxCounter
-		e.Recipe, err = r.mail.file(ctx, io.TeeReader(all, &count), kind)
-		e.Messages = uint64(count.Messages())
+		e.Recipe, err = r.mail.file(ctx, all, kind)
+		if kind == message.Mbox {
+			e.Messages = r.mail.messages
+		}
 	case mail:
 		e.Recipe, err = r.mail.file(ctx, all, kind)
 	case n < len(r.buf):

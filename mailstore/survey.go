@@ -3,11 +3,14 @@ package mailstore
 import (
 	"cmp"
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
 	"slices"
 	"strings"
+
+	"restante/message"
 )
 
 // Counts are the sizes of a part of a store.
@@ -80,6 +83,7 @@ type surveyor struct {
 	sizes  bool // only these are asked for
 	root   int
 	result *Survey
+	cut    message.Cutter // of mboxes
 }
 
 // counts returns the counts of a mailbox, or those of nobody.
@@ -201,19 +205,20 @@ func (v *surveyor) countMbox(h *os.Root, name string) (int64, error) {
 		return 0, err
 	}
 	defer f.Close()
-	var c MboxCounter
-	buf := make([]byte, 1<<17)
-	for v.ctx.Err() == nil {
-		n, err := f.Read(buf)
-		c.Write(buf[:n])
-		if err == io.EOF {
+	n := int64(0)
+	for v.cut.Reset(f, message.Mbox); v.ctx.Err() == nil; {
+		b, err := v.cut.Next()
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {
 			return 0, err
 		}
+		if b.Message {
+			n++
+		}
 	}
-	return c.Messages(), nil
+	return n, nil
 }
 
 // unreadable notes what could not be read, unless it is gone.

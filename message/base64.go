@@ -8,9 +8,9 @@ import (
 
 // A run is the base64 span at hand.
 type run struct {
-	length int     // characters of a line
+	length int     // characters of a line; 0 if it is one of more than maxLine
 	end    LineEnd // of all lines
-	left   int     // lines until the span is as long as one may be
+	left   int     // lines, or characters of the only one, until the span is as long as one may be
 
 	chars   []byte // of some lines, joined
 	decoded []byte // of the block at hand, and of what was looked at after it
@@ -20,12 +20,13 @@ type run struct {
 }
 
 const (
-	group        = 4                 // lines that encode whole bytes whatever their length
-	maxBatch     = 16 << 10          // characters decoded in one go, if they are more than one group
-	maxGroup     = group * maxLine   // characters of a group
-	maxDecoded   = BlockSize / 4 * 3 // bytes of a block
-	slack        = 64                // bytes after the results that a vector may touch
-	minBase64Any = 3 << 10           // the shortest span, decoded, but for the first of a part that says it is base64
+	group        = 4                  // lines that encode whole bytes whatever their length; characters that encode three
+	maxBatch     = 16 << 10           // characters decoded in one go, if they are more than one group
+	maxGroup     = group * maxLine    // characters of a group
+	maxDecoded   = BlockSize / 4 * 3  // bytes of a block
+	slack        = 64                 // bytes after the results that a vector may touch
+	minBase64Any = 3 << 10            // the shortest span, decoded, but for the first of a part that says it is base64
+	maxStep      = EncodeStep / 3 * 4 // characters of one long line decoded in one go
 )
 
 // begin prepares the buffers and takes the form of the lines from the first one in v.
@@ -40,6 +41,10 @@ func (r *run) begin(v []byte) {
 	r.end = LF
 	if len(line)-r.length == int(CRLF) {
 		r.end = CRLF
+	}
+	if r.length > maxLine {
+		r.length, r.end, r.left = 0, LF, MaxBase64/3*4
+		return
 	}
 	r.left = max(1, MaxBase64/3*4/r.length/group) * group
 }
@@ -60,27 +65,50 @@ func (c *Cutter) probe() (bool, error) {
 		least = MinBase64
 	}
 	c.lines.fresh = false
+	raw, decoded, err := c.try(least)
+	if err != nil || decoded >= least {
+		return err == nil, err
+	}
+	c.lines.gap, c.lines.folded = false, false
+	if raw == 0 {
+		v, _, err := c.view(c.scan, 1)
+		if err != nil {
+			return false, err
+		}
+		line, whole := cutLine(v)
+		raw, c.lines.inside = len(line), !whole
+	}
+	c.scan += raw
+	return false, nil
+}
+
+// try returns how long the run at scan is, if that is less than least bytes,
+// decoded. Of one long line it is all or nothing.
+func (c *Cutter) try(least int) (raw, decoded int, err error) {
+	r := &c.run
+	if r.length == 0 {
+		v, _, err := c.view(c.scan, least/3*4)
+		if err != nil {
+			return 0, 0, err
+		}
+		_, decoded := r.extentOfOne(v, least/3*4, 0)
+		return 0, decoded, nil
+	}
 	limit := (least/3*4/r.length/group + 1) * group
 	v, final, err := c.view(c.scan, (limit+1)*r.per())
 	if err != nil {
-		return false, err
+		return 0, 0, err
 	}
-	raw, decoded, _ := r.extent(v, final, limit, 0)
-	if decoded >= least {
-		return true, nil
-	}
-	if raw == 0 {
-		line, _ := cutLine(v)
-		raw = len(line)
-	}
-	c.scan += raw
-	c.lines.gap, c.lines.folded = false, false
-	return false, nil
+	raw, decoded, _ = r.extent(v, final, limit, 0)
+	return raw, decoded, nil
 }
 
 // base64 returns the next block of the run of base64 at start.
 func (c *Cutter) base64() (Block, error) {
 	r := &c.run
+	if r.length == 0 {
+		return c.oneLine()
+	}
 	limit := min(BlockSize/(group*r.per())*group, r.left)
 	v, final, err := c.view(c.start, (limit+group+1)*r.per())
 	if err != nil {
@@ -102,6 +130,71 @@ func (c *Cutter) base64() (Block, error) {
 		c.lines.gap, c.lines.folded, c.lines.fresh = false, false, full
 	}
 	return b, nil
+}
+
+// oneLine returns the next block of the run of base64 at start if that is one
+// long line. The line's end, and what else of it does not go on with the
+// encoding, is text.
+func (c *Cutter) oneLine() (Block, error) {
+	r := &c.run
+	limit := min(BlockSize, r.left)
+	v, _, err := c.view(c.start, limit+group)
+	if err != nil {
+		return Block{}, err
+	}
+	raw, decoded := r.extentOfOne(v, limit, 0)
+	more := 0
+	if raw == limit && v[raw-1] != '=' {
+		more, _ = r.extentOfOne(v[raw:], group, decoded)
+	}
+	r.left -= limit
+	last := more == 0 || r.left == 0
+	whole := c.first && last
+	b := c.take(Base64, raw, last)
+	b.Decoded = r.decoded[:decoded:decoded]
+	b.LineEnd, b.Open = LF, last
+	if whole && raw <= maxLine {
+		b.LineLength = raw
+	}
+	if last {
+		c.state = atText
+		c.lines.gap, c.lines.folded = false, false
+		c.lines.fresh, c.lines.inside = more > 0, more == 0
+	}
+	return b, nil
+}
+
+// extentOfOne is extent for a run that is one long line; limit is a number of
+// characters, a multiple of group.
+func (r *run) extentOfOne(v []byte, limit, at int) (raw, decoded int) {
+	v = v[:min(len(v), limit)/group*group]
+	for raw < len(v) {
+		step := v[raw:min(len(v), raw+maxStep)]
+		k, n := r.beginning(step, at+decoded)
+		raw, decoded = raw+k, decoded+n
+		if k < len(step) || step[k-1] == '=' {
+			break
+		}
+	}
+	return raw, decoded
+}
+
+// beginning decodes as many groups of chars, from the first on, as decode.
+func (r *run) beginning(chars []byte, at int) (raw, decoded int) {
+	if n, ok := r.decode(chars, chars, at); ok {
+		return len(chars), n
+	}
+	good := 0
+	for good < len(chars) && alphabet[chars[good]] {
+		good++
+	}
+	// What is no digit may be right as the padding of its group.
+	for raw = min(good/group*group+group, len(chars)); raw > 0; raw -= group {
+		if n, ok := r.decode(chars[:raw], chars[:raw], at); ok {
+			return raw, n
+		}
+	}
+	return 0, 0
 }
 
 // extent finds out how much of v the run goes on for, at most limit lines, a

@@ -24,7 +24,9 @@ const (
 // without control characters and at most 4 KiB long; what the header does not
 // say, or says in no way that can be read, is empty. A header does not say how
 // large its message is: that is the size of the file or, in a file of several
-// messages, the distance from its head to the next one in the recipe.
+// messages, the distance from its head to the next one, which the file's recipe
+// knows (snapshot.Messages). What a header of more than MaxHead bytes says after as many is
+// not in its Head, and not in the envelope.
 type Envelope struct {
 	MessageID string    // without its angle brackets
 	Date      time.Time // of the Date field

@@ -10,7 +10,8 @@
 //	Head    the header of a message, up to and including the empty line that
 //	        ends it, or to the end of the message if there is none. Its first
 //	        line is a header field, or a "From " line where an mbox separates
-//	        its messages. At most MaxHead bytes; a longer one is text.
+//	        its messages. Of a header over MaxHead bytes the lines that fit; the
+//	        others are text.
 //	Base64  lines of base64, all equally long but the last, that a LineEncoder
 //	        makes of their decoded bytes: it has made them once more, and every
 //	        byte was compared.
@@ -28,7 +29,7 @@
 //
 // Base64 is looked for in two places: after a "Content-Transfer-Encoding: base64"
 // field and the next empty line, up to a line that begins with "--" or a field
-// with another encoding, in lines of 16 to 65535 characters; and anywhere (PGP
+// with another encoding, in lines of 16 characters or more; and anywhere (PGP
 // armour, S/MIME within mail) in lines of 60 to 76 that decode to 3 KiB or more.
 // A run ends before the first line that does not go on with the encoding: of another
 // length, with another line end, with a byte that is not in the alphabet, with
@@ -37,11 +38,26 @@
 // there. The last line may be shorter, and at the end of a message it may lack
 // its line end.
 //
+// A line of more than 65,535 characters, which no buffer need hold, is a run by
+// itself: of its characters from the first on, in fours, as many as decode. What
+// follows them is text, be it the line's end or the rest of a line that is broken. So
+// an attachment in one endless line is the same bytes as in lines of 76; one in
+// several lines of that length, which no program is known to write, is several spans.
+//
 // A run that decodes to less than MinBase64 bytes is text, and so is one of
 // less than 3 KiB that is not the first of its part: a defect in every few lines
 // makes no swarm of small spans. One that decodes to more than MaxBase64 is
 // several spans, cut at the same byte of the decoded content for all line
-// lengths in use (60, 64, 72 and 76: they all divide it).
+// lengths in use (60, 64, 72 and 76 divide it, and one endless line needs not).
+//
+// # Mboxes
+//
+// A message of an mbox begins with a "From " line (see [IsFromLine]) at the
+// beginning of the file, after an empty line, or where the Content-Length of the
+// message before it ends. Where a Content-Length leads to the next "From " line
+// or to the end of the file, give or take an empty line, the "From " lines before that are
+// text (mboxcl2), if they lie in the last 511 KiB of the body: it is looked at as
+// far as that. A Content-Length that leads elsewhere counts for nothing.
 //
 // # Cuts
 //
@@ -101,24 +117,32 @@ const (
 // and good until the next call of its methods.
 type Block struct {
 	Class Class
-	First bool   // the span begins here
-	Last  bool   // and ends here
-	Raw   []byte // the bytes of the input; never empty, at most BlockSize
+	First bool // the span begins here
+	Last  bool // and ends here
+
+	// Message says that a message begins here. It is true of each Head but, in
+	// an mbox, of one without a "From " line and of the notes that mail programs
+	// keep about the folder: the first message, if its header has X-IMAP.
+	Message bool
 
 	// Border says that a message begins here, or in a dbox file what is before
-	// it, and that no cut from here on depends on a byte before: a Cutter that
-	// Resume begins here goes on in the same way. Only with First.
+	// it, and that no cut on either side depends on what is on the other, but on
+	// its being a border: a Cutter that Resume begins here goes on in the same way. Only with First.
 	Border bool
 
+	Raw []byte // the bytes of the input; never empty, at most BlockSize
 	// Only of base64 spans. Except for Open, each block of a span says the same.
 	Decoded    []byte  // what Raw encodes; the parts of a span, joined, give its decoded bytes
-	LineLength int     // characters of all lines but the last, without their ends; at most 65535
+	LineLength int     // characters of all lines but the last, without their ends; 0 if it is one line of more than 65,535
 	LineEnd    LineEnd // LF where the only line has none
 	Open       bool    // the last line has no line end; only if Last
 }
 
 // A Cutter cuts files, one after the other. Its zero value waits for Reset. It
 // keeps its buffers, of 2.2 MB at most, and serves one goroutine.
+//
+// Of a file of several messages it can begin anywhere that a message did: see
+// Block.Border.
 type Cutter struct {
 	r    io.Reader
 	err  error // what the reader ended with
@@ -130,10 +154,12 @@ type Cutter struct {
 	w     int // end of what has been read
 
 	state  state
+	pos    int64 // bytes of the file before start
 	first  bool  // no part of the span at hand has been delivered
 	border bool  // nor has anything of the message at hand
 	region int64 // bytes from start to the end of the message at hand; unbounded if none is known
 	dbox   dbox
+	mbox   mbox
 	lines  lines
 	run    run
 }
@@ -165,9 +191,9 @@ func (c *Cutter) Reset(r io.Reader, kind Kind) {
 		c.buf = make([]byte, window)
 	}
 	c.r, c.err, c.kind = r, nil, kind
-	c.start, c.scan, c.w = 0, 0, 0
+	c.start, c.scan, c.w, c.pos = 0, 0, 0, 0
 	c.state, c.first, c.border, c.region = atMessage, true, true, unbounded
-	c.dbox, c.lines = dbox{}, lines{gap: true}
+	c.dbox, c.mbox, c.lines = dbox{}, mbox{}, lines{gap: true}
 	if kind == Dbox {
 		c.state = atFrame
 	}
@@ -178,6 +204,7 @@ func (c *Cutter) Reset(r io.Reader, kind Kind) {
 func (c *Cutter) Resume(r io.Reader, kind Kind, frame int) {
 	c.Reset(r, kind)
 	c.dbox.header = frame
+	c.mbox.begun = true // so that the first message is not taken for notes
 }
 
 // FrameHeader returns the length of the headers of messages in a dbox file,
@@ -220,6 +247,7 @@ func (c *Cutter) take(class Class, n int, last bool) Block {
 	b := Block{Class: class, First: c.first, Last: last, Border: c.border, Raw: c.buf[c.start : c.start+n : c.start+n]}
 	c.border = false
 	c.start += n
+	c.pos += int64(n)
 	c.scan = max(c.scan, c.start)
 	c.first = last
 	if c.region != unbounded {

@@ -27,6 +27,7 @@ type span struct {
 	LineLength int
 	LineEnd    message.LineEnd
 	Open       bool
+	Message    bool
 }
 
 // split cuts r and checks what holds for every input but that the spans join to it.
@@ -56,7 +57,10 @@ func spans(t testing.TB, c *message.Cutter) []span {
 		if whole && !(b.First && b.Last) || b.Open && !b.Last || (b.Class == message.Base64) != (len(b.Decoded) > 0) {
 			t.Fatalf("block of class %d: first %v, last %v, open %v, %d decoded", b.Class, b.First, b.Last, b.Open, len(b.Decoded))
 		}
-		s := span{b.Class, string(b.Raw), string(b.Decoded), b.LineLength, b.LineEnd, b.Open}
+		if b.Message && b.Class != message.Head {
+			t.Fatalf("a message begins with a block of class %d", b.Class)
+		}
+		s := span{b.Class, string(b.Raw), string(b.Decoded), b.LineLength, b.LineEnd, b.Open, b.Message}
 		if !b.First {
 			before := all[len(all)-1]
 			if before.Class != s.Class || before.LineLength != s.LineLength || before.LineEnd != s.LineEnd {
@@ -88,6 +92,9 @@ func prove(t testing.TB, s *span) {
 	}
 	if len(s.Decoded) < message.MinBase64 || len(s.Decoded) > message.MaxBase64 {
 		t.Errorf("a span of %d bytes, decoded", len(s.Decoded))
+	}
+	if (s.LineLength == 0) != (s.Open && len(s.Raw) > 65535 && !strings.Contains(s.Raw, "\n")) {
+		t.Errorf("%d characters are in lines of %d", len(s.Raw), s.LineLength)
 	}
 	made := lines(s.Decoded, s.LineLength, map[message.LineEnd]string{message.LF: "\n", message.CRLF: "\r\n"}[s.LineEnd])
 	if s.Open {
@@ -123,7 +130,7 @@ func encode(s *span) string {
 func TestLineEncoder(t *testing.T) {
 	const step = message.EncodeStep
 	for _, size := range []int{1, 2, 3, 57, 58, step - 1, step, step + 1, 3*step + 100} {
-		for _, length := range []int{1, 3, 60, 76, 77, 65535} {
+		for _, length := range []int{0, 1, 3, 60, 76, 77, 65535} {
 			for end, text := range map[message.LineEnd]string{message.LF: "\n", message.CRLF: "\r\n"} {
 				for _, open := range []bool{false, true} {
 					s := span{Decoded: noise(size), LineLength: length, LineEnd: end, Open: open}
@@ -139,11 +146,14 @@ func TestLineEncoder(t *testing.T) {
 	}
 }
 
-// lines encodes data in lines.
+// lines encodes data in lines, or in one if length is 0.
 func lines(data string, length int, end string) string {
 	var sb strings.Builder
 	for s := base64.StdEncoding.EncodeToString([]byte(data)); s != ""; {
 		n := min(length, len(s))
+		if length == 0 {
+			n = len(s)
+		}
 		sb.WriteString(s[:n] + end)
 		s = s[n:]
 	}
@@ -191,7 +201,7 @@ func describe(all []span) string {
 func TestAttachmentIsTheSameInAnyLines(t *testing.T) {
 	for _, size := range []int{message.MinBase64, 5000, 300_000, 383_000, 2_000_003} {
 		content := noise(size)
-		for _, length := range []int{60, 64, 72, 76, 16, 17, 75, 998, 65535} {
+		for _, length := range []int{60, 64, 72, 76, 16, 17, 75, 998, 65535, 0} {
 			for _, end := range []string{"\n", "\r\n"} {
 				text := mail(lines(content, length, end), end)
 				all := split(t, strings.NewReader(text), message.Mail)
@@ -215,7 +225,7 @@ func TestLongAttachmentIsCutAtTheSameBytes(t *testing.T) {
 		t.Skip("encodes hundreds of megabytes")
 	}
 	content := noise(message.MaxBase64 + 1000)
-	for _, length := range []int{60, 76} {
+	for _, length := range []int{60, 76, 0} {
 		var c message.Cutter
 		c.Reset(strings.NewReader(mail(lines(content, length, "\n"), "\n")), message.Mail)
 		var sizes []int
@@ -263,7 +273,7 @@ func TestSpans(t *testing.T) {
 		{"From line", from + "A: b\n\nc", message.Mail, "h50 t1"},
 		{"quoted From line", ">" + from + "A: b\n\nc", message.Mail, "h51 t1"},
 		{"From line within a mail", "A: b\n\nc\n\n" + from, message.Mail, "h6 t47"},
-		{"long head", strings.Repeat("A: b\n", message.MaxHead/5+1) + "\nc", message.Mail, "t262147"},
+		{"long head", strings.Repeat("A: b\n", message.MaxHead/5+1) + "\nc", message.Mail, "h262140 t7"},
 		{"whole body", said + full, message.Mail, "h40 b76/1140"},
 		{"a defect now and then", said + strings.Repeat(row(15)+" \n", 8), message.Mail, "h40 b76/855 t8101"},
 		{"a short run, a defect, and a longer one", said + row(5) + " \n" + row(15), message.Mail, "h40 t1542"},
@@ -283,7 +293,7 @@ func TestSpans(t *testing.T) {
 		{"two line ends", said + lines(k, 76, "\r\n") + more, message.Mail, "h40 b76/1140 b76/3420"},
 		{"length not of fours", said + lines(k, 75, "\n")[:76*19], message.Mail, "h40 b75/900 t228"},
 		{"only line", said + lines(k, 4000, "")[:1400], message.Mail, "h40 b1400/1050open"},
-		{"line too long", said + lines(noise(60000), 80000, "\n"), message.Mail, "h40 t80001"},
+		{"long line", said + lines(noise(60000), 80000, "\n"), message.Mail, "h40 b0/60000open t1"},
 		{"folded", "A: b\nCONTENT-transfer-encoding:\n\tBase64\n\n" + full, message.Mail, "h41 b76/1140"},
 		{"quoted", "Content-Transfer-Encoding: \"base64\" (x)\n\n" + full, message.Mail, "h41 b76/1140"},
 		{"another encoding", "Content-Transfer-Encoding: 7bit\n\n" + full, message.Mail, "h33 t1540"},
@@ -299,7 +309,7 @@ func TestSpans(t *testing.T) {
 		{"mbox, a body longer than a block", from + "\n" + strings.Repeat("x", message.BlockSize) + "\n\n" + from, message.Mbox, "h45 t524289 t1 h44"},
 		{"mbox, From line in a paragraph", from + "\nhello\n" + from, message.Mbox, "h45 t50"},
 		{"mbox, two base64", from + said + full + "\n" + from + said + full, message.Mbox, "h84 b76/1140 t1 h84 b76/1140"},
-		{"mbox with a long head", from + strings.Repeat("A: b\n", message.MaxHead/5+1) + "\n" + from, message.Mbox, "t262189 t1 h44"},
+		{"mbox with a long head", from + strings.Repeat("A: b\n", message.MaxHead/5+1) + "\n" + from, message.Mbox, "h262144 t45 t1 h44"},
 		{"dbox", dbox("A: b\n\nhello\n", said+full[:len(full)-1], ""), message.Dbox, "f46 h6 t6 f83 h40 b76/1140open f83 f53"},
 		{"dbox, long metadata", strings.Replace(dbox("A: b\n\nhello\n", "x"), "\nV", "\nX"+strings.Repeat("y", 5000)+"\nV", 1), message.Dbox, "f46 h6 t6 f5085 t1 f53"},
 		{"dbox, metadata too long", strings.Replace(dbox("A: b\n\nhello\n", "x"), "\nV", "\nX"+strings.Repeat("y", 70_000)+"\nV", 1), message.Dbox, "f46 h6 t6 t70139"},

@@ -34,31 +34,41 @@ const (
 	maxPadding = 2 // characters at the end of a line that may be "="
 )
 
-// head returns the head of the message at start. What cannot have one is text.
+// head returns the head of the message at start, of a long one the first lines.
+// What cannot have one is text.
 func (c *Cutter) head() (Block, error) {
 	v, final, err := c.view(c.start, MaxHead+1)
 	if err != nil {
 		return Block{}, err
 	}
-	c.state, c.scan = atText, c.start
+	c.state, c.scan, c.mbox.claimed = atText, c.start, false
 	if !beginsHead(v) {
 		c.lines = lines{gap: true}
 		return Block{}, nil
 	}
 	c.lines = lines{}
-	for n := 0; n < len(v); {
+	var m mboxHead
+	n := 0
+	for n < len(v) && !c.lines.gap {
 		line, whole := cutLine(v[n:])
-		n += len(line)
-		if n > MaxHead || !whole && !final {
+		if n+len(line) > MaxHead || !whole && !final {
 			break
 		}
+		n += len(line)
 		c.lines.pass(line)
-		if c.lines.gap || n == len(v) && final {
-			return c.take(Head, n, true), nil
+		if c.kind == Mbox {
+			m.pass(line)
 		}
 	}
-	c.lines = lines{}
-	return Block{}, nil
+	if n == 0 {
+		return Block{}, nil
+	}
+	b := c.take(Head, n, true)
+	b.Message = true
+	if c.kind == Mbox {
+		b.Message = c.mbox.begin(&m, c.pos)
+	}
+	return b, nil
 }
 
 // beginsHead reports whether v begins with a header field or a line that
@@ -111,7 +121,13 @@ func (c *Cutter) text() (Block, error) {
 			}
 		}
 		if why == stopFrom {
-			return c.turn(atMessage), nil
+			within, err := c.within()
+			if err != nil {
+				return Block{}, err
+			}
+			if !within {
+				return c.turn(atMessage), nil
+			}
 		}
 		if why == stopBase64 {
 			found, err := c.probe()
@@ -137,7 +153,8 @@ func (c *Cutter) turn(next state) Block {
 	if c.scan > c.start {
 		b = c.take(Text, c.scan-c.start, true)
 	}
-	c.border = next == atMessage
+	// Where a Content-Length leads behind this, that was looked at to know that a message begins.
+	c.border = next == atMessage && !(c.mbox.claimed && c.mbox.end > c.offset())
 	return b
 }
 
@@ -173,17 +190,17 @@ func (c *Cutter) endText(err error) (Block, error) {
 	return Block{}, io.EOF
 }
 
-// openLine looks at the line at scan, the end of which has not been read. It
-// reports whether the message is done.
+// openLine looks at the line at scan, the end of which has not been read: it is
+// the last, or longer than maxLine. It reports whether the message is done.
 func (c *Cutter) openLine() (why stop, done bool, err error) {
-	v, final, err := c.view(c.scan, maxLine+len("\r\n")+1)
+	v, _, err := c.view(c.scan, maxLine+len("\r\n")+1)
 	if err != nil || len(v) == 0 {
 		return stopEnd, true, err
 	}
 	if bytes.IndexByte(v, '\n') >= 0 {
 		return stopRoom, false, nil
 	}
-	if final && !c.lines.inside && c.lines.mayBeBase64(v) {
+	if !c.lines.inside && c.lines.mayBeBase64(v) {
 		return stopBase64, false, nil
 	}
 	c.lines.inside = true
@@ -206,7 +223,7 @@ func (c *Cutter) skip(v []byte, room int) (n int, why stop) {
 			l.inside, l.gap = false, false
 		case plain[rest[0]] && !l.encoded && (i < minAny || !l.mayBeBase64(trimEnd(rest[:i+1]))):
 			l.gap, l.folded = false, false
-		case l.gap && c.kind == Mbox && IsFromLine(rest[:i]):
+		case c.kind == Mbox && (l.gap || c.mbox.ends(c.offset()+int64(n))) && IsFromLine(rest[:i]):
 			return n, stopFrom
 		case l.mayBeBase64(trimEnd(rest[:i+1])):
 			return n, stopBase64
@@ -262,7 +279,7 @@ func (l *lines) encoding(value []byte) {
 // mayBeBase64 reports whether the line, given without its end, is worth a closer look.
 func (l *lines) mayBeBase64(line []byte) bool {
 	if l.encoded {
-		if len(line) < minEncoded || len(line) > maxLine {
+		if len(line) < minEncoded {
 			return false
 		}
 	} else if len(line) < minAny || len(line) > maxAny || len(line)%4 != 0 {
@@ -272,6 +289,9 @@ func (l *lines) mayBeBase64(line []byte) bool {
 		if !alphabet[b] {
 			return false
 		}
+	}
+	if len(line) > maxLine {
+		return true // however it ends, which is too far away to look at
 	}
 	for _, b := range line[len(line)-maxPadding:] {
 		if !alphabet[b] && b != '=' {
