@@ -22,8 +22,11 @@ func FuzzJoin(f *testing.F) {
 		}
 	}
 	for _, data := range torture(f) {
-		if len(data) <= maxSeed {
-			f.Add(data, uint8(message.Mail))
+		if len(data) > maxSeed {
+			continue
+		}
+		for _, kind := range kinds {
+			f.Add(data, uint8(kind))
 		}
 	}
 	var c message.Cutter // its buffers take longer to make than most inputs to cut
@@ -38,6 +41,7 @@ func FuzzJoin(f *testing.F) {
 		if half := spans(t, &c); !reflect.DeepEqual(half, all) {
 			t.Fatalf("%s read whole, %s in parts", describe(all), describe(half))
 		}
+		beginAnywhere(t, string(data), k, all)
 	})
 }
 
@@ -55,8 +59,9 @@ func FuzzEnvelope(f *testing.F) {
 	})
 }
 
-// maxSeed keeps large files from the fuzzer, which changes little of them at a time.
-const maxSeed = 16 << 10
+// maxSeed keeps larger files from the fuzzer, which changes little of them at a
+// time; TestCorpora cuts them.
+const maxSeed = 256 << 10
 
 // TestCorpora cuts every file of the corpus of broken mail.
 func TestCorpora(t *testing.T) {
