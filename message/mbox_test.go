@@ -24,6 +24,15 @@ func withLength(body string, n int) string {
 // before its end, or just within that.
 func far(n int) string { return "a\n\n" + fromLine + strings.Repeat("x", n) + "\n" }
 
+// longHead returns an mbox whose first header is longer than a Head, with a
+// Content-Length that would lead to the end of the file from where the Head ends.
+func longHead() string {
+	head := fromLine + "Content-Length: %06d\n" + strings.Repeat("A: b\n", message.MaxHead/5+1)
+	rest := "\na\n\n" + fromLine + "\n"
+	fits := (message.MaxHead-len(fromLine)-len("Content-Length: 000000\n"))/5*5 + len(fromLine) + len("Content-Length: 000000\n")
+	return fmt.Sprintf(head, len(head)+len("000000")-len("%06d")+len(rest)-fits) + rest
+}
+
 var mboxCases = []struct {
 	name string
 	text string
@@ -60,6 +69,8 @@ var mboxCases = []struct {
 	{"X-IMAP further down", two + "\n" + fromLine + "X-IMAP: 1 2\n\na\n", 3},
 	{"X-IMAPbase is no X-IMAP", fromLine + "X-IMAPbase: 1 2\n\na\n", 1},
 	{"a very long line", fromLine + "\n" + strings.Repeat("x", 5000) + "\n\n" + fromLine + "\n", 2},
+	{"Content-Length in a very long head", longHead(), 2},
+	{"Content-Length to a From line without an end", withLength("a\n", 0) + fromLine[:len(fromLine)-1] + strings.Repeat("x", message.MaxHead), 1},
 	{"a very long head", fromLine + strings.Repeat("A: b\n", message.MaxHead/5+1) + "\na\n\n" + fromLine + "\n", 2},
 }
 

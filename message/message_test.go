@@ -363,6 +363,35 @@ func TestReadersOfAllKinds(t *testing.T) {
 	}
 }
 
+// TestLongLinesInAnyReader has lines that a Cutter sees the end of only if a
+// reader hands out more than it was asked for.
+func TestLongLinesInAnyReader(t *testing.T) {
+	const said = "A: b\nContent-Transfer-Encoding: base64\n\n"
+	row := lines(noise(1000), 76, "\n")
+	for _, n := range []int{65_500, 65_533, 65_534, 65_535, 65_536, 65_537, 65_538, 65_539, 70_000, 300_000} {
+		long := strings.Repeat("x", n)
+		for _, text := range []string{
+			said + "--" + long + "\n" + row,
+			said + "--" + long + "\r\n" + row,
+			said + row + long + "\n" + row,
+			said + row + long + "\r\n" + row,
+			said + row + long + "=\n" + row,
+			said + "Content-Transfer-Encoding: 7bit" + long + "\n" + row,
+			said + long + "\r",
+			fromLine + "\nhello\n\n" + fromLine[:len(fromLine)-1] + long + "\n\n" + two,
+			withLength("a\n", 0) + fromLine[:len(fromLine)-1] + long + "\n\n" + two,
+			"A: b\n\n--b\nContent-Transfer-Encoding:\n" + long + "\n base64\n\n" + row,
+		} {
+			for _, kind := range []message.Kind{message.Mail, message.Mbox} {
+				want := split(t, strings.NewReader(text), kind)
+				if got := split(t, iotest.OneByteReader(strings.NewReader(text)), kind); !reflect.DeepEqual(got, want) {
+					t.Errorf("%d characters in %.80q, byte by byte: %s, want %s", n, text, describe(got), describe(want))
+				}
+			}
+		}
+	}
+}
+
 type randomReader struct {
 	r io.Reader
 	n *rand.Rand

@@ -46,6 +46,7 @@ func TestOneEndlessLine(t *testing.T) {
 		{"NUL in it", said + with(1_000_001, "\x00") + "\n", broken(1_000_001)},
 		{"padding in the middle", said + with(1_000_000, "AA==") + "\n", "h40 b0/750001open t1666665"},
 		{"padding at the end of a block", said + with(message.BlockSize-1, "=") + "\n", "h40 b0/393215open t2142381"},
+		{"padding within a block", said + with(65532, "AA==") + "\n", fmt.Sprintf("h40 b0/49150open t%d", n+1-65536)},
 		{"padding out of its place", said + with(1_000_001, "=") + "\n", broken(1_000_001)},
 		{"bad character soon", said + with(1100, "-") + "\n", fmt.Sprintf("h40 b1100/825open t%d", n+1-1100)},
 		{"bad character at once", said + with(1000, "-") + "\n", fmt.Sprintf("h40 t%d", n+1)},

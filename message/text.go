@@ -34,6 +34,11 @@ const (
 	maxPadding = 2 // characters at the end of a line that may be "="
 )
 
+// maxSeen is how many bytes before its LF a line may have that text looks at.
+// Of a longer one, which may not fit into the window, it passes all of it, even
+// where it could see more: cuts do not depend on what a reader hands out.
+const maxSeen = maxLine + len("\r")
+
 // head returns the head of the message at start, of a long one the first lines.
 // What cannot have one is text.
 func (c *Cutter) head() (Block, error) {
@@ -41,7 +46,7 @@ func (c *Cutter) head() (Block, error) {
 	if err != nil {
 		return Block{}, err
 	}
-	c.state, c.scan, c.mbox.claimed = atText, c.start, false
+	c.state, c.scan = atText, c.start
 	if !beginsHead(v) {
 		c.lines = lines{gap: true}
 		return Block{}, nil
@@ -191,9 +196,9 @@ func (c *Cutter) endText(err error) (Block, error) {
 }
 
 // openLine looks at the line at scan, the end of which has not been read: it is
-// the last, or longer than maxLine. It reports whether the message is done.
+// the last, or longer than maxSeen. It reports whether the message is done.
 func (c *Cutter) openLine() (why stop, done bool, err error) {
-	v, _, err := c.view(c.scan, maxLine+len("\r\n")+1)
+	v, _, err := c.view(c.scan, maxSeen+1)
 	if err != nil || len(v) == 0 {
 		return stopEnd, true, err
 	}
@@ -219,8 +224,8 @@ func (c *Cutter) skip(v []byte, room int) (n int, why stop) {
 			return n, stopEnd
 		}
 		switch {
-		case l.inside:
-			l.inside, l.gap = false, false
+		case l.inside || i > maxSeen && !l.mayBeBase64(rest[:i]):
+			l.inside, l.gap, l.folded = false, false, false
 		case plain[rest[0]] && !l.encoded && (i < minAny || !l.mayBeBase64(trimEnd(rest[:i+1]))):
 			l.gap, l.folded = false, false
 		case c.kind == Mbox && (l.gap || c.mbox.ends(c.offset()+int64(n))) && IsFromLine(rest[:i]):
