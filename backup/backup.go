@@ -122,6 +122,8 @@ type limits struct {
 	shareText   int // how long a body must be for that: reading a shared one opens a clump of another mailbox
 	literalText int // below how many bytes a run between two attachments is kept in the recipe itself
 
+	cutter uint8 // the version that recipes name
+
 	clumpSize int // of [repo.SessionOptions]
 
 	// From how many bytes on a file is read with its former state in mind, and
@@ -131,7 +133,10 @@ type limits struct {
 }
 
 func defaultLimits() limits {
-	return limits{window: 64, early: 20_000, lockWait: 10 * time.Second, lockSize: 64 << 20, settle: 2 * time.Second, shareText: 512, literalText: 512, grown: 4 << 20, segmentSize: 1 << 20}
+	return limits{
+		window: 64, early: 20_000, lockWait: 10 * time.Second, lockSize: 64 << 20, settle: 2 * time.Second,
+		shareText: 512, literalText: 512, cutter: repo.CutterVersion, grown: 4 << 20, segmentSize: 1 << 20,
+	}
 }
 
 // A Change says what a file that was read is, compared to the parent.

@@ -21,6 +21,7 @@ func LockSize(bytes uint64) Limit      { return func(l *limits) { l.lockSize = b
 func SettleTime(d time.Duration) Limit { return func(l *limits) { l.settle = d } }
 func ShareText(bytes int) Limit        { return func(l *limits) { l.shareText = bytes } }
 func LiteralText(bytes int) Limit      { return func(l *limits) { l.literalText = bytes } }
+func Cutter(version uint8) Limit       { return func(l *limits) { l.cutter = version } }
 func ClumpSize(bytes int) Limit        { return func(l *limits) { l.clumpSize = bytes } }
 func Grown(bytes uint64, segment int64) Limit {
 	return func(l *limits) { l.grown, l.segmentSize = bytes, segment }

@@ -9,7 +9,6 @@ import (
 	"restante/blob"
 	"restante/mailstore"
 	"restante/message"
-	"restante/repo"
 	"restante/snapshot"
 )
 
@@ -30,13 +29,13 @@ import (
 
 // A grown reads one large file, with or without knowing a former state of it.
 type grown struct {
-	r       *reader
-	key     snapshot.Key
-	src     *source
-	cut     sketchCut
-	old     *sketch // nil if no former state is known
-	new     *sketchWriter
-	recipe  *snapshot.RecipeWriter
+	r      *reader
+	key    snapshot.Key
+	src    *source
+	cut    sketchCut
+	old    *sketch // nil if no former state is known
+	new    *sketchWriter
+	recipe *snapshot.RecipeWriter
 
 	ahead ahead
 	pos   int64            // all before is in the recipe
@@ -92,7 +91,7 @@ func (r *reader) former(it *item, how uint32) *sketch {
 		return nil
 	}
 	e, err := snapshot.DecodeEntry(it.was.entry)
-	if err != nil || e.Recipe.Cutter != repo.CutterVersion {
+	if err != nil || e.Recipe.Cutter != r.run.limits.cutter {
 		return nil
 	}
 	content := e.Recipe.ContentHash(r.mail.hash)

@@ -11,7 +11,6 @@ import (
 	"restante/blob"
 	"restante/mailstore"
 	"restante/message"
-	"restante/repo"
 	"restante/snapshot"
 )
 
@@ -47,7 +46,7 @@ type mailCutter struct {
 
 func newMailCutter(r *reader) *mailCutter {
 	key := r.run.repo.PieceKey()
-	return &mailCutter{r: r, hash: blob.NewHasher(key), raw: blob.NewHasher(key), recipe: snapshot.NewRecipeWriter(r.writer, key, repo.CutterVersion)}
+	return &mailCutter{r: r, hash: blob.NewHasher(key), raw: blob.NewHasher(key), recipe: snapshot.NewRecipeWriter(r.writer, key, r.run.limits.cutter)}
 }
 
 // file cuts a file of the given kind and returns its recipe; then messages says

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"restante/backup"
 	"restante/blob"
@@ -293,6 +295,66 @@ func TestOldRecipesAreKept(t *testing.T) {
 		t.Errorf("%d pieces by the new rules", len(text))
 	}
 	f.identical(anew)
+}
+
+// TestCutAnewIsNotChanged reads everything after the version of the cutter has
+// changed: only what has another content, or other metadata, is reported.
+func TestCutAnewIsNotChanged(t *testing.T) {
+	f := newFixture(t)
+	f.maildir("alice/Maildir", 0)
+	for n := range 5 {
+		f.write(fmt.Sprintf("alice/Maildir/cur/%d.a:2,", n), delivered(n, letter(uint64(n), 3000)))
+	}
+	var long strings.Builder // its recipe is a list of its own
+	for n := range 200 {
+		long.WriteString("From a@example.org Mon Jan  5 10:11:12 2026\n" + delivered(n, "hello\n") + "\n")
+	}
+	f.write("alice/long.mbox", long.String())
+	f.clean(func(o *backup.Options) { backup.SetLimits(o, backup.Cutter(3)) })
+	rot(t, f.root("alice/Maildir/cur/1.a:2,"))
+	if err := os.Chmod(f.root("alice/Maildir/cur/2.a:2,"), 0o400); err != nil {
+		t.Fatal(err)
+	}
+	var changed []string
+	anew := f.clean(func(o *backup.Options) {
+		o.Paranoid = true
+		o.File = func(path string, c backup.Change) {
+			if c == backup.Changed {
+				changed = append(changed, path)
+			}
+		}
+	})
+	for path, e := range f.entries(anew) {
+		if e.Kind == snapshot.File && e.Recipe.Cutter != 4 {
+			t.Errorf("%s is cut by version %d", path, e.Recipe.Cutter)
+		}
+	}
+	want := []string{"alice/Maildir/cur/1.a:2,", "alice/Maildir/cur/2.a:2,"}
+	slices.Sort(changed)
+	if !slices.Equal(changed, want) || anew.Snapshot.Run.Changed != 2 {
+		t.Errorf("changed are %q, %d, want %q", changed, anew.Snapshot.Run.Changed, want)
+	}
+	f.identical(anew)
+}
+
+// rot changes the last byte of a file, and neither its size nor the time it was changed.
+func rot(t *testing.T, path string) {
+	t.Helper()
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err == nil {
+		data[len(data)-1] = '!'
+		err = os.WriteFile(path, data, 0o600)
+	}
+	if err == nil {
+		err = os.Chtimes(path, time.Time{}, info.ModTime())
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestCutsAreThoseOfTheVersion notices when mail is cut by other rules than

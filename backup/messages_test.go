@@ -65,7 +65,9 @@ func TestMessagesOfEachKindOfFile(t *testing.T) {
 		var subjects []string
 		end := uint64(0)
 		for m, err := range snapshot.Messages(t.Context(), src, &e) {
-			must(t, err)
+			if err != nil {
+				t.Fatalf("%s: %v", path, err)
+			}
 			if len(subjects) > 0 && m.Offset != end {
 				t.Errorf("%s: a message at %d, and the one before ends at %d", path, m.Offset, end)
 			}
@@ -99,11 +101,17 @@ func TestMessagesOfEachKindOfFile(t *testing.T) {
 func envelope(t *testing.T, src *repo.Repository, id blob.ID) message.Envelope {
 	t.Helper()
 	places, err := src.Places(t.Context(), []blob.ID{id})
-	must(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	raw, err := src.Clump(t.Context(), nil, places[0].Clump)
-	must(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	head, err := src.Piece(raw, id, places[0])
-	must(t, err)
+	if err != nil {
+		t.Fatal(err)
+	}
 	return message.EnvelopeOf(head)
 }
 

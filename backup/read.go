@@ -365,7 +365,7 @@ func (r *reader) cut(ctx context.Context, it *item, src *source) (err error) {
 
 // whole saves a small file that is no mail as one piece.
 func (r *reader) whole(data []byte) (snapshot.Recipe, error) {
-	recipe := snapshot.Recipe{Cutter: repo.CutterVersion}
+	recipe := snapshot.Recipe{Cutter: r.run.limits.cutter}
 	if len(data) == 0 {
 		return recipe, nil
 	}
@@ -376,7 +376,7 @@ func (r *reader) whole(data []byte) (snapshot.Recipe, error) {
 
 // opaque saves a large file that is no mail, cut by its content.
 func (r *reader) opaque(ctx context.Context, src io.Reader) (snapshot.Recipe, error) {
-	w := snapshot.NewRecipeWriter(r.writer, r.run.repo.PieceKey(), repo.CutterVersion)
+	w := snapshot.NewRecipeWriter(r.writer, r.run.repo.PieceKey(), r.run.limits.cutter)
 	_, err := r.pieces(ctx, blob.Bin, src, func(p snapshot.Piece) (stop bool, err error) {
 		return false, w.Append(r.run.keep, snapshot.Item{Kind: snapshot.PieceItem, Piece: p})
 	})

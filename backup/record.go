@@ -209,7 +209,7 @@ func (rec *recorder) count(it *item) {
 	}
 	change := Same
 	switch {
-	case it.same || it.old != 0 && string(it.was.entry) == string(rec.entry):
+	case it.same || it.old != 0 && rec.unchanged(it):
 		figures.Unchanged++
 	case it.old == snapshot.File:
 		change = Changed
@@ -225,6 +225,23 @@ func (rec *recorder) count(it *item) {
 	}
 	rec.run.progress.Files.Add(1)
 	rec.run.progress.Size.Add(it.entry.Size)
+}
+
+// unchanged reports whether what was read of the item is what the parent has.
+// A recipe of another version may be the same file: its content hash, which covers
+// neither the version nor what it marks, proves that.
+func (rec *recorder) unchanged(it *item) bool {
+	if string(it.was.entry) == string(rec.entry) {
+		return true
+	}
+	was, err := snapshot.DecodeEntry(it.was.entry)
+	is := &it.entry.Recipe
+	if err != nil || was.Kind != snapshot.File || was.Recipe.Cutter == is.Cutter || was.Recipe.ContentHash(rec.hasher) != is.ContentHash(rec.hasher) {
+		return false
+	}
+	was.Recipe = *is
+	again, err := snapshot.AppendEntry(nil, &was)
+	return err == nil && string(again) == string(rec.entry)
 }
 
 // example returns the name of a mailbox that can be restored whole, and if
