@@ -21,6 +21,10 @@ func FuzzJoin(f *testing.F) {
 			f.Add(data, uint8(kind))
 		}
 	}
+	for _, tc := range mboxCases {
+		f.Add([]byte(tc.text), uint8(message.Mbox))
+	}
+	f.Add([]byte(mail(lines(noise(60_000), 0, "\n"), "\n")), uint8(message.Mail))
 	for _, data := range torture(f) {
 		if len(data) > maxSeed {
 			continue
