@@ -68,8 +68,8 @@ func (c *Cutter) offset() int64 { return c.pos + int64(c.scan-c.start) }
 
 // within reports whether the "From " line at scan lies within the body at hand:
 // its Content-Length leads beyond the line, to the next "From " line or to the
-// end of the file. Then it passes the line. Where the body ends too far away to see,
-// the Content-Length counts for nothing.
+// end of the file. Then it passes the line. If that is too far away to be seen,
+// the line does not.
 func (c *Cutter) within() (bool, error) {
 	ahead := c.mbox.end - c.offset()
 	if !c.mbox.claimed || ahead <= 0 || ahead > maxWithin {
