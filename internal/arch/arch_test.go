@@ -38,6 +38,8 @@ var allowed = map[string][]string{
 	"index":    {"blob"},
 	"seal":     {"internal/cbor"},
 
+	"retention": {},
+
 	"storage":             {},
 	"storage/dryrun":      {"storage"},
 	"storage/faulty":      {"storage"},
