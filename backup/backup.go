@@ -227,7 +227,7 @@ func Run(ctx context.Context, r *repo.Repository, opts Options) (*Result, error)
 			return nil, err
 		}
 	}
-	intent := repo.Intent{Operation: "backup", Store: opts.Name, Host: opts.Host, User: opts.User, Parent: run.parent.id()}
+	intent := repo.Intent{Operation: repo.OpBackup, Store: opts.Name, Host: opts.Host, User: opts.User, Parent: run.parent.id()}
 	run.session, err = r.Begin(ctx, repo.SessionOptions{Intent: intent, Compression: opts.Compression, ClumpSize: run.limits.clumpSize, MinFree: opts.MinFree})
 	if err != nil {
 		return nil, err

@@ -32,6 +32,7 @@ type fixture struct {
 	t      testing.TB
 	store  storage.Store
 	unlock seal.Unlocker
+	owner  seal.Unlocker // as the repository was made
 	cache  string
 	roots  []string
 	detect mailstore.Options
@@ -61,6 +62,7 @@ func (f *fixture) create(store storage.Store) {
 	if f.unlock, err = seal.Identities(file); err != nil {
 		f.t.Fatal(err)
 	}
+	f.owner = f.unlock
 	err = repo.Create(f.t.Context(), store, repo.CreateOptions{Chunker: polynomial, Label: "test",
 		Lock: func(k *seal.Keys) ([]byte, error) { return seal.LockRecipient(k, recipient) }})
 	if err != nil {
@@ -72,7 +74,7 @@ func (f *fixture) create(store storage.Store) {
 // both give their pieces the same names.
 func (f *fixture) createWithKeyOf(other *fixture) {
 	f.t.Helper()
-	f.unlock = other.unlock
+	f.unlock, f.owner = other.unlock, other.owner
 	for _, prefix := range []string{"config/", "keys/"} {
 		err := other.store.List(f.t.Context(), prefix, func(name string, _ int64) error {
 			data, err := other.store.Get(f.t.Context(), name, 0, -1, nil)
@@ -290,13 +292,26 @@ func (f *fixture) useWriterKey() {
 
 func asShrink(err error, target **backup.ShrinkError) bool { return errors.As(err, target) }
 
-// forget takes a snapshot out of the repository.
-func (f *fixture) forget(r *backup.Result) {
+// remove takes a snapshot out of the repository.
+func (f *fixture) remove(r *backup.Result) {
 	f.t.Helper()
 	for _, name := range []string{"snapshots/", "intents/"} {
 		if err := f.store.Delete(f.t.Context(), name+r.Session.String()); err != nil {
 			f.t.Fatal(err)
 		}
+	}
+}
+
+// forget forgets a snapshot, which its owner does.
+func (f *fixture) forget(r *backup.Result) {
+	f.t.Helper()
+	owner, err := repo.Open(f.t.Context(), f.store, repo.OpenOptions{CacheDir: f.t.TempDir(), Unlock: f.owner})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	defer owner.Close()
+	if err := owner.Forget(f.t.Context(), [16]byte(r.Session), "root"); err != nil {
+		f.t.Fatal(err)
 	}
 }
 

@@ -150,18 +150,14 @@ func (run *run) shrunk(last previous) *ShrinkError {
 	return nil
 }
 
-// confirmParent drops the parent cache unless its snapshot is still there. It
-// is called after the session's intent has been put, which keeps what the
-// parent refers to from being removed.
+// confirmParent drops the parent cache unless its snapshot is still there, and
+// not forgotten. It is called after the session's intent has been put, which keeps
+// what the parent refers to from being removed.
 func (run *run) confirmParent(ctx context.Context) error {
 	if run.parent == nil {
 		return nil
 	}
-	listed, name := false, string(repo.Snapshots)+"/"+Session(run.parent.id()).String()
-	err := run.repo.EachObject(ctx, string(repo.Snapshots)+"/", func(n string, _ int64) error {
-		listed = listed || n == name
-		return nil
-	})
+	listed, err := run.repo.Listed(ctx, [16]byte(run.parent.id()))
 	if err == nil && !listed {
 		run.dropParent()
 	}

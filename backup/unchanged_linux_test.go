@@ -183,7 +183,7 @@ func TestDamagedParentCache(t *testing.T) {
 		if result.Snapshot.Tree != want {
 			t.Fatalf("%s of %s: the snapshot is wrong", what, filepath.Base(path))
 		}
-		f.forget(result)
+		f.remove(result)
 	}
 	step := 1
 	if testing.Short() {
@@ -277,13 +277,17 @@ func TestChangedLayoutCountsMessagesAnew(t *testing.T) {
 }
 
 func TestParentSnapshotIsGone(t *testing.T) {
-	f := newFixture(t)
-	f.write("alice/file", "content")
-	first := f.clean()
-	f.forget(first)
-	second := f.clean()
-	if s := second.Snapshot; s.Run.BytesRead != 7 || s.Parent != [16]byte{} || s.Tree != first.Snapshot.Tree {
-		t.Errorf("%d bytes were read, and the parent is %x", s.Run.BytesRead, s.Parent)
+	for how, take := range map[string]func(*fixture, *backup.Result){"forgotten": (*fixture).forget, "removed": (*fixture).remove} {
+		t.Run(how, func(t *testing.T) {
+			f := newFixture(t)
+			f.write("alice/file", "content")
+			first := f.clean()
+			take(f, first)
+			second := f.clean()
+			if s := second.Snapshot; s.Run.BytesRead != 7 || s.Parent != [16]byte{} || s.Tree != first.Snapshot.Tree {
+				t.Errorf("%d bytes were read, and the parent is %x", s.Run.BytesRead, s.Parent)
+			}
+		})
 	}
 }
 

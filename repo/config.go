@@ -241,26 +241,38 @@ func (r *Repository) sealConfig(c config) ([]byte, error) {
 // repository was opened is looked for in the newest config.
 func (r *Repository) signer(ctx context.Context) func(seal.SignerID) ([32]byte, bool) {
 	return func(id seal.SignerID) ([32]byte, bool) {
-		r.configMu.Lock()
-		defer r.configMu.Unlock()
-		if key, ok := r.config.signer(id); ok {
-			return key, true
-		}
-		newer, err := r.loadConfig(ctx)
-		if err != nil || newer.Number <= r.config.Number {
-			return [32]byte{}, false
-		}
-		return newer.signer(id)
+		k, ok := r.signingKey(ctx, id)
+		return k.Public, ok
 	}
 }
 
-func (c *config) signer(id seal.SignerID) ([32]byte, bool) {
-	for _, k := range c.Keys {
-		if k.Signer == id {
-			return k.Public, true
-		}
+// owner does as signer, for what only owners may sign.
+func (r *Repository) owner(ctx context.Context) func(seal.SignerID) ([32]byte, bool) {
+	return func(id seal.SignerID) ([32]byte, bool) {
+		k, ok := r.signingKey(ctx, id)
+		return k.Public, ok && k.Role == seal.Owner
 	}
-	return [32]byte{}, false
+}
+
+func (r *Repository) signingKey(ctx context.Context, id seal.SignerID) (KeyInfo, bool) {
+	r.configMu.Lock()
+	defer r.configMu.Unlock()
+	if key, ok := r.config.signer(id); ok {
+		return key, true
+	}
+	newer, err := r.loadConfig(ctx)
+	if err != nil || newer.Number <= r.config.Number {
+		return KeyInfo{}, false
+	}
+	return newer.signer(id)
+}
+
+func (c *config) signer(id seal.SignerID) (KeyInfo, bool) {
+	i := slices.IndexFunc(c.Keys, func(k KeyInfo) bool { return k.Signer == id })
+	if i < 0 {
+		return KeyInfo{}, false
+	}
+	return c.Keys[i], true
 }
 
 // CachePath returns the path of this repository's cache named name in dir.

@@ -17,6 +17,8 @@
 //	index/HASH              kind 'i' or 'j'
 //	intents/SESSION         kind 'n'
 //	snapshots/SESSION       kind 's', or 'x' for a tombstone
+//	forgotten/SESSION       kind 'f'; SESSION is the snapshot's
+//	holds/SNAPSHOT-SESSION  kind 'h'; SNAPSHOT is the session of the snapshot that is held
 //
 // HASH is the name that the object's bytes have (BLAKE3, 64 hexadecimal
 // digits), SESSION the session that its header names (32 digits). Objects are
@@ -25,7 +27,7 @@
 //
 // # Records
 //
-// Configs, intents, snapshots and tombstones are records:
+// Configs, intents, snapshots, tombstones, forgotten records and holds are records:
 //
 //	prefix      96 bytes in mode 2, 1,184 in mode 1
 //	payload     padded and sealed: content box, part 'r', position 0
@@ -36,7 +38,9 @@
 // (Nikitin et al., "Reducing Metadata Leakage", 2019, section 4: with E =
 // ⌊log2 n⌋ and S = ⌊log2 E⌋+1, n is rounded up to a multiple of 2^(E-S)). The
 // owner's key signs configs. The key that the header names signs the others;
-// a config lists it, be it as removed: what it signed before stands.
+// a config lists it, be it as removed: what it signed before stands. For forgotten
+// records and holds it must be an owner's: with a writer's key alone nobody makes
+// snapshots go by putting objects.
 //
 // The payload of a snapshot is package snapshot's affair. The others are CBOR
 // maps; a reader refuses keys that are not listed here.
@@ -46,12 +50,17 @@
 //	           3 role, 1 or 2           4 HASH of the key file, 32 bytes
 //	           5 label, at most 256 bytes
 //	           6 made, 7 removed: seconds since 1970; 7 is left out until then
-//	intent     1 operation, "backup"    2 store   3 host   4 user
-//	           5 session of the parent snapshot, 16 bytes, zeros for none
+//	intent     1 operation, "backup" or "unforget"   2 store   3 host   4 user
+//	           5 session of the parent snapshot, or of that which is taken
+//	             back, 16 bytes, zeros for none
 //	           6 started, nanoseconds since 1970
 //	           7 process, a map: 1 machine (the boot ID on Linux, else the host)
 //	             2 host   3 number   4 start time, in the system's own unit
 //	tombstone  1 time, seconds since 1970
+//	forgotten  1 time, seconds since 1970    2 who did it, at most 256 bytes
+//	hold       1 session of the snapshot, 16 bytes
+//	           2 reason, at most 1,024 bytes   3 who, at most 256 bytes
+//	           4 made, 5 until: seconds since 1970; 5 is left out for no end
 //
 // The config with the highest number that opens and has the owner's signature
 // counts; others are passed over. A reader remembers the number it has seen
@@ -155,6 +164,12 @@
 //	                 config          (the key exists)
 //	removed key      config          (the key is no longer accepted) its file, which opens nothing
 //	                 key file goes
+//	forget           forgotten record (the snapshot is no longer one)
+//	unforget         intent          an open session, as above
+//	                 forgotten record goes (the snapshot is one again) the same
+//	                 tombstone
+//	hold             hold            (the snapshot is held) an older hold of it, which holds it too
+//	                 older holds go
 //
 // Index objects are put at the end of a session and at checkpoints on the way.
 // A put whose outcome is not known is settled by looking: when the name is
@@ -164,6 +179,33 @@
 // store of the same host, if its process lives on this machine. Of processes
 // on other machines nothing can be known; two sessions of one store at once
 // make two snapshots, which harms nothing.
+//
+// # Forgetting
+//
+// A snapshot that has a forgotten record is none any more: it is not listed, no
+// backup builds on it, and what only it refers to may be removed. It stays at
+// its name all the same, for two reasons. That name is what ends its session: a
+// session without it looks as if it went on. And a name that is free can be
+// taken: a writer that was suspended before it learned that its put had
+// succeeded puts the snapshot again when it wakes, and would bring back one
+// whose packs are gone. A forgotten record that is damaged, or not signed by an
+// owner, forgets nothing.
+//
+// To take a snapshot back is a session of its own. Its intent names the snapshot
+// as its parent, which keeps packs as the parent of a backup keeps them. Then
+// it looks whether all pages and pieces are there, where packs that are missing,
+// or doomed, count for nothing, and deletes the forgotten record.
+//
+// Whoever removes what no snapshot refers to goes by this. Roots are the
+// snapshots that are not forgotten, and the parents of open sessions, forgotten
+// or not. Before a pack goes that a forgotten snapshot refers to, that snapshot
+// goes for good: first its session's intent, then snapshots/SESSION, and last
+// forgotten/SESSION, for the other way round a crash would bring it back without its
+// data. The forgotten record may stay as long as a tombstone would: while it is
+// there, whatever is put at snapshots/SESSION late is forgotten already.
+//
+// A hold keeps a snapshot from being forgotten until its time is over. A hold that
+// is damaged holds, too. A newer hold replaces the older ones.
 //
 // # Example
 //

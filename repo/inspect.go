@@ -28,6 +28,8 @@ const (
 	Indexes   Part = "index"
 	Snapshots Part = "snapshots"
 	Intents   Part = "intents"
+	Forgotten Part = "forgotten"
+	Holds     Part = "holds"
 	Readme    Part = "README"
 )
 
@@ -50,8 +52,10 @@ func PartOf(name string) (Part, error) {
 		var id blob.ID
 		id, err = blob.ParseID(path.Base(rest))
 		good = packName(id) == name
-	case Snapshots, Intents:
+	case Snapshots, Intents, Forgotten:
 		_, err = seal.ParseSession(rest)
+	case Holds:
+		_, err = parseHoldName(name)
 	case Readme:
 		if below {
 			part = ""
@@ -74,8 +78,8 @@ func (r *Repository) EachObject(ctx context.Context, prefix string, fn func(name
 	return nil
 }
 
-// CheckObject checks an object that says all by itself: a config, a key file
-// or an intent. Of the other parts it checks nothing. Any error but the
+// CheckObject checks an object that says all by itself: a config, a key file,
+// an intent, a forgotten record or a hold. Of the other parts it checks nothing. Any error but the
 // context's is damage of the object; one that was deleted meanwhile is none.
 func (r *Repository) CheckObject(ctx context.Context, name string, size int64) error {
 	part, err := PartOf(name)
@@ -94,13 +98,23 @@ func (r *Repository) CheckObject(ctx context.Context, name string, size int64) e
 		if err == nil && keyName(blob.NameOf(object)) != name {
 			err = errName
 		}
-	case Intents:
+	case Intents, Forgotten:
 		if size > maxRecord {
 			return tooLarge(size, maxRecord)
 		}
 		var id seal.Session
-		if id, err = seal.ParseSession(path.Base(name)); err == nil {
+		if id, err = seal.ParseSession(path.Base(name)); err != nil {
+			break
+		}
+		if part == Intents {
 			_, err = r.readIntent(ctx, id)
+		} else {
+			_, err = r.readForgotten(ctx, id, size)
+		}
+	case Holds:
+		var h Hold
+		if h, err = parseHoldName(name); err == nil {
+			_, err = r.readHold(ctx, h, size)
 		}
 	}
 	if errors.Is(err, storage.ErrNotFound) {

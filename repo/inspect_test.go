@@ -20,14 +20,15 @@ func TestPartOf(t *testing.T) {
 	for name, want := range map[string]repo.Part{
 		"README": repo.Readme, "config/00000001": repo.Configs, "config/123456789": repo.Configs, "keys/" + id: repo.KeyFiles,
 		"packs/0a/" + id: repo.Packs, "index/" + id: repo.Indexes, "snapshots/" + session: repo.Snapshots, "intents/" + session: repo.Intents,
-		"marks/1": "", "x": "", "README/x": "",
+		"forgotten/" + session: repo.Forgotten, "holds/" + session + "-" + session: repo.Holds, "marks/1": "", "x": "", "README/x": "",
 	} {
 		if part, err := repo.PartOf(name); part != want || err != nil {
 			t.Errorf("PartOf(%q) = %q, %v", name, part, err)
 		}
 	}
 	for _, name := range []string{"config", "config/1", "config/-0000001", "keys/1", "packs/" + id, "packs/0b/" + id, "packs/0a/x/" + id,
-		"index/" + strings.ToUpper(id), "index/" + id + "/x", "snapshots/" + id, "intents"} {
+		"index/" + strings.ToUpper(id), "index/" + id + "/x", "snapshots/" + id, "intents",
+		"forgotten/" + id, "holds/" + session, "holds/" + session + "-" + session + "-", "holds/" + session + "-x"} {
 		if part, err := repo.PartOf(name); part == "" || err == nil {
 			t.Errorf("PartOf(%q) = %q, %v", name, part, err)
 		}

@@ -14,13 +14,20 @@ import (
 
 func intentName(id seal.Session) string { return "intents/" + id.String() }
 
+// The operations of sessions. Part of the format.
+const (
+	OpBackup   = "backup"
+	OpUnforget = "unforget"
+)
+
 // An Intent announces what a session is about to do, before it does it.
 type Intent struct {
-	Operation string `cbor:"1,keyasint"` // "backup"
+	Operation string `cbor:"1,keyasint"` // OpBackup or OpUnforget
 	Store     string `cbor:"2,keyasint"`
 	Host      string `cbor:"3,keyasint"` // as the snapshot will name it
 	User      string `cbor:"4,keyasint"`
-	// Parent is the session whose snapshot this one builds on; zero for none.
+	// Parent is the session whose snapshot this one builds on, or takes back;
+	// zero for none.
 	Parent seal.Session `cbor:"5,keyasint"`
 
 	// Filled by Begin.
@@ -64,8 +71,11 @@ func (r *Repository) putIntent(ctx context.Context, id seal.Session, i *Intent) 
 // each other the older goes on. Two that begin within the same moment may both
 // go on; then there are two snapshots, which harms nothing. For that reason
 // a session of another machine is no obstacle either: whether that machine
-// lives cannot be known from here.
+// lives cannot be known from here. Only backups are in each other's way.
 func (r *Repository) checkLocks(ctx context.Context, own seal.Session, mine Intent) error {
+	if mine.Operation != OpBackup {
+		return nil
+	}
 	closed := map[string]bool{}
 	err := r.store.List(ctx, "snapshots/", func(name string, _ int64) error {
 		closed[strings.TrimPrefix(name, "snapshots/")] = true
@@ -97,7 +107,7 @@ func (r *Repository) checkLocks(ctx context.Context, own seal.Session, mine Inte
 			r.warnf("%v", err)
 			continue
 		}
-		if other.Store != mine.Store || other.Host != mine.Host || !other.Process.alive() {
+		if other.Operation != OpBackup || other.Store != mine.Store || other.Host != mine.Host || !other.Process.alive() {
 			continue
 		}
 		if younger := other.Started > mine.Started || other.Started == mine.Started && bytes.Compare(id[:], own[:]) > 0; younger {

@@ -161,6 +161,18 @@ func (r *Repository) places(ctx context.Context, ids []blob.ID) (places []blob.P
 	}
 }
 
+// Places does as [Repository.Places], but a piece whose only places are in packs
+// that were missing or short when the session began has none.
+func (s *Session) Places(ctx context.Context, ids []blob.ID) ([]blob.Place, error) {
+	places, err := s.r.Places(ctx, ids)
+	for i, p := range places {
+		if s.r.lost.has(p.Pack) {
+			places[i] = blob.Place{}
+		}
+	}
+	return places, err
+}
+
 // Has reports whether the index names the piece in a pack that is not known to
 // be lost.
 func (r *Repository) Has(ctx context.Context, id blob.ID) (bool, error) {

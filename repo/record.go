@@ -120,7 +120,7 @@ func modeOf(kind seal.Kind) seal.Mode {
 func (r *Repository) verify(signer seal.SignerID, digest blob.ID, sig []byte, public func(seal.SignerID) ([32]byte, bool)) error {
 	key, ok := public(signer)
 	if !ok {
-		return errors.New("it is signed with a key that this repository does not know")
+		return errors.New("it is signed with a key that this repository does not know, or that may not sign it")
 	}
 	if !seal.Verify(key, digest, sig) {
 		return errors.New("its signature does not match")

@@ -52,7 +52,7 @@ func (r *Repository) Snapshots(ctx context.Context, warn *log.Logger) ([]Snapsho
 			return err // it may be sound: what is chosen among the others would be wrong
 		}
 		count++
-		r.left.warn(warn, err)
+		r.left.warn(warn, fmt.Sprintf("leaving out %v", err))
 		return nil
 	})
 	if err != nil {
@@ -73,10 +73,9 @@ func (r *Repository) LeftOut() int {
 }
 
 // warn tells a logger, unless it is nil, what it has not been told before.
-func (l *leftOut) warn(to *log.Logger, err error) {
+func (l *leftOut) warn(to *log.Logger, text string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	text := fmt.Sprintf("leaving out %v", err)
 	if to == nil || l.told[text] {
 		return
 	}
@@ -87,33 +86,84 @@ func (l *leftOut) warn(to *log.Logger, err error) {
 	to.Print(text)
 }
 
-// EachSnapshot calls fn for each snapshot, in the order of their IDs, until fn
-// fails. What keeps one from being read is given to fn: a DamageError, or an
-// error of the storage.
+// EachSnapshot calls fn for each snapshot that is not forgotten, in the order of
+// their IDs, until fn fails. What keeps one from being read is given to fn: a
+// DamageError, or an error of the storage.
 func (r *Repository) EachSnapshot(ctx context.Context, fn func(SnapshotObject, error) error) error {
-	type object struct {
-		name string
-		size int64
-	}
-	var objects []object
-	err := r.store.List(ctx, "snapshots/", func(name string, size int64) error {
-		objects = append(objects, object{name, size})
-		return nil
-	})
+	return r.each(ctx, false, func(o SnapshotObject, _ forgotten, err error) error { return fn(o, err) })
+}
+
+// each calls fn for each snapshot that is forgotten, or for each that is not. Of
+// one of which that cannot be known it gives fn the error.
+func (r *Repository) each(ctx context.Context, isForgotten bool, fn func(SnapshotObject, forgotten, error) error) error {
+	objects, records, err := r.listSnapshots(ctx)
 	if err != nil {
-		return fmt.Errorf("listing snapshots: %w", err)
+		return err
 	}
-	slices.SortFunc(objects, func(a, b object) int { return strings.Compare(a.name, b.name) })
 	for _, o := range objects {
-		id, payload, err := r.readSnapshot(ctx, o.name, o.size)
-		if err == nil && payload == nil || errors.Is(err, storage.ErrNotFound) {
-			continue // a tombstone, or removed this moment
+		f, is, err := r.forgotten(ctx, o, records)
+		if err == nil && is != isForgotten {
+			continue
 		}
-		if err := fn(SnapshotObject{ID: id, Payload: payload, Size: o.size}, err); err != nil {
+		found := SnapshotObject{ID: o.id, Size: o.size}
+		if err == nil {
+			_, found.Payload, err = r.readSnapshot(ctx, o.name, o.size)
+			if err == nil && found.Payload == nil || errors.Is(err, storage.ErrNotFound) {
+				continue // a tombstone, or removed this moment
+			}
+		}
+		if err := fn(found, f, err); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// A snapshotEntry is an object where snapshots are, as it is listed.
+type snapshotEntry struct {
+	name string
+	size int64
+	id   seal.Session // zero if the name is none of a snapshot
+}
+
+// listSnapshots lists the objects that may be snapshots, in the order of their
+// IDs, and the sizes of forgotten records. These are listed last: of a snapshot
+// that is removed meanwhile the record goes last.
+func (r *Repository) listSnapshots(ctx context.Context) (objects []snapshotEntry, records map[string]int64, err error) {
+	err = r.store.List(ctx, "snapshots/", func(name string, size int64) error {
+		id, _ := seal.ParseSession(strings.TrimPrefix(name, "snapshots/"))
+		objects = append(objects, snapshotEntry{name, size, id})
+		return nil
+	})
+	records = map[string]int64{}
+	if err == nil {
+		err = r.store.List(ctx, string(Forgotten)+"/", func(name string, size int64) error {
+			records[name] = size
+			return nil
+		})
+	}
+	if err != nil {
+		return nil, nil, fmt.Errorf("listing snapshots: %w", err)
+	}
+	slices.SortFunc(objects, func(a, b snapshotEntry) int { return strings.Compare(a.name, b.name) })
+	return objects, records, nil
+}
+
+// forgotten returns the forgotten record of a snapshot, if it has a sound one.
+func (r *Repository) forgotten(ctx context.Context, o snapshotEntry, records map[string]int64) (forgotten, bool, error) {
+	size, there := records[forgottenName(o.id)]
+	if !there {
+		return forgotten{}, false, nil
+	}
+	f, err := r.readForgotten(ctx, o.id, size)
+	switch {
+	case errors.Is(err, storage.ErrNotFound): // taken back this moment
+		return forgotten{}, false, nil
+	case errors.As(err, new(*DamageError)):
+		r.left.warn(r.warn, fmt.Sprintf("%v: the snapshot is not forgotten", err))
+		return forgotten{}, false, nil
+	}
+	return f, err == nil, err
 }
 
 func (r *Repository) readSnapshot(ctx context.Context, name string, size int64) (seal.Session, []byte, error) {

@@ -35,6 +35,8 @@ const (
 	KindIntent    Kind = 'n'
 	KindMark      Kind = 'm'
 	KindTombstone Kind = 'x'
+	KindForgotten Kind = 'f' // a snapshot's forgotten record
+	KindHold      Kind = 'h'
 )
 
 // String returns the kind's name, for messages to a person.
@@ -58,11 +60,15 @@ func (k Kind) String() string {
 		return "mark"
 	case KindTombstone:
 		return "tombstone"
+	case KindForgotten:
+		return "forgotten record"
+	case KindHold:
+		return "hold"
 	}
 	return fmt.Sprintf("kind 0x%02x", byte(k))
 }
 
-func (k Kind) valid() bool { return bytes.IndexByte([]byte("cptijsnmx"), byte(k)) >= 0 }
+func (k Kind) valid() bool { return bytes.IndexByte([]byte("cptijsnmxfh"), byte(k)) >= 0 }
 
 // A Mode says who can open an object's content. Part of the format.
 type Mode byte

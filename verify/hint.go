@@ -29,6 +29,10 @@ func (c *checker) hint(f *finding) string {
 	switch part {
 	case repo.Configs:
 		return copyBack + "; until then the newest config that is whole counts"
+	case repo.Forgotten:
+		return "the snapshot counts as not forgotten; delete the object, then restante forget works again"
+	case repo.Holds:
+		return "the snapshot counts as held; restante hold or restante release replaces it"
 	case repo.Intents:
 		return "nothing depends on it: delete it when no backup is running"
 	case repo.Indexes:

@@ -46,7 +46,7 @@ func (c *checker) objects(ctx context.Context) error {
 			id, _ := blob.ParseID(path.Base(name))
 			c.packs[id] = &pack{size: size}
 			packBytes += uint64(size)
-		case part == repo.Configs || part == repo.KeyFiles || part == repo.Intents:
+		case part == repo.Configs || part == repo.KeyFiles || part == repo.Intents || part == repo.Forgotten || part == repo.Holds:
 			return c.object(ctx, part, name, size)
 		case part == repo.Readme:
 			readme = true
@@ -58,6 +58,9 @@ func (c *checker) objects(ctx context.Context) error {
 	c.report.Packs = uint64(len(c.packs))
 	if !readme {
 		c.note("the object README is gone; it only tells people what this is")
+	}
+	if c.forgotten > 0 {
+		c.note("%s forgotten; what is only in such is not checked", count(c.forgotten, "snapshot is", "snapshots are"))
 	}
 	if n := strangers.result(); n.Count > 0 {
 		c.note("%s, which restante has not made and does not read: %s", count(n.Count, "object is there", "objects are there"), strings.Join(n.First, ", "))
@@ -77,6 +80,9 @@ func (c *checker) object(ctx context.Context, part repo.Part, name string, size 
 		c.keys[id] = true
 	}
 	if err == nil {
+		if part == repo.Forgotten && c.listed[string(repo.Snapshots)+"/"+path.Base(name)] {
+			c.forgotten++
+		}
 		return nil
 	}
 	f, err := c.damaged(ctx, name, err)

@@ -6,7 +6,8 @@
 //  1. All objects are listed: snapshots first, then the index, then the rest,
 //     so that of a backup that ends meanwhile no snapshot is seen whose index
 //     objects and packs are not. Names must be such as the repository gives;
-//     configs, key files and intents are opened.
+//     configs, key files, intents, forgotten records and holds are opened.
+//     Snapshots that are forgotten are of no account.
 //  2. Every index object is opened. The packs that it names must be there, with
 //     the size that it says and a header of the right kind.
 //  3. If asked to, every pack is read from beginning to end; see
@@ -27,6 +28,8 @@
 //
 // A snapshot, an intent or the newest config that was deleted is not missed:
 // no other object names it.
+//
+// [Complete] is a check of one snapshot that may have lost what it refers to.
 //
 // With a key that cannot read, steps 4 and 5 are left out and clumps are not
 // opened: names, headers, signatures and the hashes of packs are checked.
@@ -107,6 +110,7 @@ type checker struct {
 	keys      map[blob.ID]bool  // key files that are there
 	packs     map[blob.ID]*pack
 	snapshots []tree // that can be read
+	forgotten uint64 // snapshots
 
 	sums     seeds
 	hasher   *blob.Hasher

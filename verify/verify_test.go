@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"restante/repo"
 	"restante/seal"
 	"restante/verify"
 )
@@ -251,10 +252,40 @@ func TestNotes(t *testing.T) {
 	})
 }
 
+// A snapshot that is forgotten is not missed, and what only it has is not checked.
+func TestForgotten(t *testing.T) {
+	f := newFixture(t).clone(t)
+	r := f.open(t)
+	forgotten := path.Base(f.names["snapshot2"])
+	id, err := seal.ParseSession(forgotten)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Forget(t.Context(), id, "root"); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Hold(t.Context(), repo.Hold{Snapshot: id, Reason: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	damages["delete"](t, f, f.names["data2"])
+	report := f.check(t, false)
+	wantLines(t, f.render(report), []string{"data2: it is missing"})
+	wantLines(t, report.Notes, []string{"1 snapshot is forgotten; what is only in such is not checked"})
+	for _, name := range []string{"forgotten/" + forgotten, "holds/" + forgotten + "-" + forgotten} {
+		c := newFixture(t)
+		if err := c.store.Put(t.Context(), name, []byte("x")); err != nil {
+			t.Fatal(err)
+		}
+		if report := c.check(t, false); len(report.Findings) != 1 || report.Findings[0].Object != name || !strings.Contains(report.Findings[0].Hint, "counts as") || len(report.Notes) != 0 {
+			t.Errorf("%s: %+v, %v", name, report.Findings, report.Notes)
+		}
+	}
+}
+
 func TestNamesThatNoObjectHas(t *testing.T) {
 	f := newFixture(t)
 	whole := f.get(t, f.names["data1"])
-	for _, name := range []string{"packs/zz", "packs/aa/" + path.Base(f.names["data2"]), "index/1", "keys/key", "config/1", "intents/x", "snapshots/x"} {
+	for _, name := range []string{"packs/zz", "packs/aa/" + path.Base(f.names["data2"]), "index/1", "keys/key", "config/1", "intents/x", "snapshots/x", "forgotten/x", "holds/x"} {
 		c := f.clone(t)
 		if err := c.store.Put(t.Context(), name, whole); err != nil {
 			t.Fatal(err)

@@ -1,0 +1,161 @@
+package repo
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"restante/seal"
+	"restante/storage"
+)
+
+// A Hold keeps a snapshot from being forgotten.
+type Hold struct {
+	ID, Snapshot seal.Session
+	Reason       string    // at most MaxReason bytes
+	By           string    // who made it
+	Made         time.Time // to the second
+	Until        time.Time // when it ends, to the second; zero: never
+}
+
+// MaxReason bounds the reason of a hold, in bytes.
+const MaxReason = 1024
+
+// Active reports whether the hold holds at a time.
+func (h *Hold) Active(at time.Time) bool { return h.Until.IsZero() || at.Before(h.Until) }
+
+// Name returns the name of the hold's object.
+func (h *Hold) Name() string { return string(Holds) + "/" + h.Snapshot.String() + "-" + h.ID.String() }
+
+// parseHoldName reads what Name returned.
+func parseHoldName(name string) (h Hold, err error) {
+	snapshot, id, _ := strings.Cut(strings.TrimPrefix(name, string(Holds)+"/"), "-")
+	if h.Snapshot, err = seal.ParseSession(snapshot); err == nil {
+		h.ID, err = seal.ParseSession(id)
+	}
+	return h, err
+}
+
+// holdRecord is the payload of a hold.
+type holdRecord struct {
+	Snapshot seal.Session `cbor:"1,keyasint"`
+	Reason   string       `cbor:"2,keyasint"`
+	By       string       `cbor:"3,keyasint"`
+	Made     int64        `cbor:"4,keyasint"`
+	Until    int64        `cbor:"5,keyasint,omitempty"`
+}
+
+// Hold holds a snapshot: of h its Snapshot, Reason, By and Until count. Earlier
+// holds of it, those that are damaged too, are replaced; those that somebody else
+// makes at the same moment stay. It needs an owner's key. When Hold returns nil it
+// lasts; a crash in the middle leaves the earlier holds.
+func (r *Repository) Hold(ctx context.Context, h Hold) error {
+	if r.keys.Role != seal.Owner {
+		return ErrOwnerOnly
+	}
+	earlier, err := r.holdsOf(ctx, h.Snapshot)
+	if err != nil {
+		return err
+	}
+	rand.Read(h.ID[:])
+	record := holdRecord{Snapshot: h.Snapshot, Reason: short(h.Reason, MaxReason), By: short(h.By, maxName), Made: now()}
+	if !h.Until.IsZero() {
+		record.Until = max(h.Until.Unix(), 1) // 0 would be no end
+	}
+	data, err := r.sealRecord(seal.Header{Kind: seal.KindHold, Mode: modeOf(seal.KindHold), Session: h.ID}, record)
+	if err != nil {
+		return err
+	}
+	if err := putOnce(ctx, r.store, h.Name(), data); err != nil {
+		return err
+	}
+	return r.deleteAll(ctx, earlier)
+}
+
+// Release removes all holds of a snapshot, also those that are damaged or over,
+// and returns how many there were. The snapshot need not be there.
+func (r *Repository) Release(ctx context.Context, snapshot seal.Session) (int, error) {
+	if r.keys.Role != seal.Owner {
+		return 0, ErrOwnerOnly
+	}
+	names, err := r.holdsOf(ctx, snapshot)
+	if err != nil {
+		return 0, err
+	}
+	return len(names), r.deleteAll(ctx, names)
+}
+
+// holdsOf returns the names of a snapshot's holds.
+func (r *Repository) holdsOf(ctx context.Context, snapshot seal.Session) (names []string, err error) {
+	err = r.store.List(ctx, string(Holds)+"/", func(name string, _ int64) error {
+		if h, err := parseHoldName(name); err == nil && h.Snapshot == snapshot {
+			names = append(names, name)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing holds: %w", err)
+	}
+	return names, nil
+}
+
+func (r *Repository) deleteAll(ctx context.Context, names []string) error {
+	for _, name := range names {
+		if err := r.store.Delete(ctx, name); err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return fmt.Errorf("removing %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// EachHold calls fn for each hold, in the order of their names, until fn fails.
+// What keeps one from being read is given to fn beside what its name says, ID and
+// Snapshot: a hold that cannot be read has to count as one without an end. Holds of
+// snapshots that are gone are among them. Every key may call it.
+func (r *Repository) EachHold(ctx context.Context, fn func(Hold, error) error) error {
+	sizes := map[string]int64{}
+	var names []string
+	err := r.store.List(ctx, string(Holds)+"/", func(name string, size int64) error {
+		names, sizes[name] = append(names, name), size
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("listing holds: %w", err)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		h, err := parseHoldName(name)
+		if err != nil {
+			continue // not an object of ours; check names it
+		}
+		h, err = r.readHold(ctx, h, sizes[name])
+		if errors.Is(err, storage.ErrNotFound) {
+			continue // released this moment
+		}
+		if err := fn(h, err); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readHold fills in what the object of h says.
+func (r *Repository) readHold(ctx context.Context, h Hold, size int64) (Hold, error) {
+	var record holdRecord
+	err := r.readOwned(ctx, h.Name(), size, seal.KindHold, h.ID, &record)
+	if err == nil && record.Snapshot != h.Snapshot {
+		err = &DamageError{Object: h.Name(), Err: fmt.Errorf("it holds snapshot %s", record.Snapshot)}
+	}
+	if err != nil {
+		return h, err
+	}
+	h.Reason, h.By, h.Made = record.Reason, record.By, time.Unix(record.Made, 0)
+	if record.Until != 0 {
+		h.Until = time.Unix(record.Until, 0)
+	}
+	return h, nil
+}

@@ -1,0 +1,149 @@
+package verify
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"restante/blob"
+	"restante/repo"
+	"restante/snapshot"
+)
+
+// Gone says what of a snapshot the repository no longer has.
+type Gone struct {
+	Files    Names  // that need a piece that is gone, or whose list of pieces is
+	Unlisted uint64 // files on pages that are gone
+	Names    bool   // the list of mailboxes, or a part of it, is gone
+}
+
+// None reports whether nothing is gone.
+func (g *Gone) None() bool { return g.Files.Count == 0 && g.Unlisted == 0 && !g.Names }
+
+// Complete looks whether the repository has all that a snapshot refers to: its
+// pages, which are read, and the pieces of its files, which are looked up. What
+// is in packs that were missing when the session s began is gone. Its error says
+// that this could not be found out.
+func Complete(ctx context.Context, r *repo.Repository, s *repo.Session, record *snapshot.Snapshot) (*Gone, error) {
+	c := &completion{s: s}
+	loader := presentPages{r, s}
+	for rec, err := range snapshot.OpenTree(loader, record.Tree).All(ctx, snapshot.Range{}) {
+		var gap *snapshot.Gap
+		switch {
+		case errors.As(err, &gap) && isGone(ctx, err):
+			c.gone.Unlisted += max(gap.Counts.Files, 1)
+		case err != nil:
+			return nil, err
+		default:
+			if err := c.file(ctx, loader, &rec); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if err := c.lookUp(ctx); err != nil {
+		return nil, err
+	}
+	for _, err := range snapshot.OpenMailboxes(loader, record.Mailboxes).All(ctx) {
+		if err != nil && !isGone(ctx, err) {
+			return nil, err
+		}
+		c.gone.Names = c.gone.Names || err != nil
+	}
+	c.gone.Files = c.files.result()
+	return &c.gone, nil
+}
+
+// isGone reports whether err says that something is missing, or is not what it
+// should be, and not that it could not be read.
+func isGone(ctx context.Context, err error) bool {
+	return ctx.Err() == nil && (errors.Is(err, repo.ErrMissingPiece) || errors.As(err, new(*repo.DamageError)) || errors.Is(err, snapshot.ErrDamaged))
+}
+
+// A completion is one call of Complete.
+type completion struct {
+	s     *repo.Session
+	gone  Gone
+	files names
+	needs []neededBy // to be looked up
+}
+
+type neededBy struct {
+	id   blob.ID
+	size uint32
+	path string
+}
+
+// file takes the pieces of a file among those to be looked up.
+func (c *completion) file(ctx context.Context, loader snapshot.Loader, rec *snapshot.Record) error {
+	if rec.Entry.Kind != snapshot.File {
+		return nil
+	}
+	path := rec.Key.Path()
+	for it, err := range snapshot.Items(ctx, loader, &rec.Entry.Recipe, 0) {
+		if err != nil && isGone(ctx, err) {
+			c.files.add(path)
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		switch it.Kind {
+		case snapshot.PieceItem:
+			c.needs = append(c.needs, neededBy{it.Piece.ID, it.Piece.Size, path})
+		case snapshot.Base64Item:
+			for _, p := range it.Base64.Pieces {
+				c.needs = append(c.needs, neededBy{p.ID, p.Size, path})
+			}
+		}
+		if len(c.needs) >= maxWindow {
+			if err := c.lookUp(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// lookUp looks up what is needed, and empties the list of it.
+func (c *completion) lookUp(ctx context.Context) error {
+	slices.SortFunc(c.needs, func(a, b neededBy) int { return a.id.Compare(b.id) })
+	var ids []blob.ID
+	for i := range c.needs {
+		if i == 0 || c.needs[i].id != c.needs[i-1].id {
+			ids = append(ids, c.needs[i].id)
+		}
+	}
+	places, err := c.s.Places(ctx, ids)
+	if err != nil {
+		return err
+	}
+	at := 0
+	for _, n := range c.needs {
+		if n.id != ids[at] {
+			at++
+		}
+		if places[at].Size != n.size {
+			c.files.add(n.path)
+		}
+	}
+	c.needs = c.needs[:0]
+	return nil
+}
+
+// presentPages loads pages that are not in packs that the session misses.
+type presentPages struct {
+	r *repo.Repository
+	s *repo.Session
+}
+
+// LoadPage implements [snapshot.Loader].
+func (p presentPages) LoadPage(ctx context.Context, id blob.ID) ([]byte, error) {
+	places, err := p.s.Places(ctx, []blob.ID{id})
+	if err != nil {
+		return nil, err
+	}
+	if places[0].Size == 0 {
+		return nil, repo.ErrMissingPiece
+	}
+	return p.r.LoadPage(ctx, id)
+}
