@@ -185,9 +185,10 @@ func TestOnlyOwnersForget(t *testing.T) {
 	}
 	w := mustOpen(t, added, store)
 	_, released := w.Release(t.Context(), id)
+	_, held := w.Hold(t.Context(), repo.Hold{Snapshot: id})
 	for what, err := range map[string]error{
 		"forget": w.Forget(t.Context(), id, "x"), "unforget": w.Unforget(t.Context(), id, repo.Intent{}, sound),
-		"hold": w.Hold(t.Context(), repo.Hold{Snapshot: id}), "release": released,
+		"hold": held, "release": released,
 	} {
 		if !errors.Is(err, repo.ErrOwnerOnly) {
 			t.Errorf("%s with a writer's key: %v", what, err)
@@ -298,10 +299,10 @@ func TestFaultsInForgetting(t *testing.T) {
 		if err := r.Forget(ctx, id, "root"); err != nil {
 			return err
 		}
-		if err := r.Hold(ctx, repo.Hold{Snapshot: id, Reason: "first"}); err != nil {
+		if _, err := r.Hold(ctx, repo.Hold{Snapshot: id, Reason: "first"}); err != nil {
 			return err
 		}
-		if err := r.Hold(ctx, repo.Hold{Snapshot: id, Reason: "second"}); err != nil {
+		if _, err := r.Hold(ctx, repo.Hold{Snapshot: id, Reason: "second"}); err != nil {
 			return err
 		}
 		if err := r.Unforget(ctx, id, repo.Intent{}, sound); err != nil {
@@ -359,7 +360,7 @@ func TestHolds(t *testing.T) {
 	hold := func(n byte, reason string, until int64) {
 		t.Helper()
 		h := repo.Hold{Snapshot: seal.Session{n}, Reason: reason, By: "root@mx", Until: time.Unix(until, 0)}
-		if err := r.Hold(t.Context(), h); err != nil {
+		if _, err := r.Hold(t.Context(), h); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -398,7 +399,7 @@ func TestHolds(t *testing.T) {
 func TestDamagedHolds(t *testing.T) {
 	store, k := newRepository(t)
 	r := mustOpen(t, k, store)
-	if err := r.Hold(t.Context(), repo.Hold{Snapshot: seal.Session{1}, Reason: "a"}); err != nil {
+	if _, err := r.Hold(t.Context(), repo.Hold{Snapshot: seal.Session{1}, Reason: "a"}); err != nil {
 		t.Fatal(err)
 	}
 	var bytes []byte
@@ -437,12 +438,12 @@ func TestHoldsAtOnce(t *testing.T) {
 	store.before = func(name string) {
 		if strings.HasPrefix(name, "holds/") {
 			store.before = nil
-			if err := second.Hold(t.Context(), repo.Hold{Snapshot: seal.Session{1}, Reason: "second"}); err != nil {
+			if _, err := second.Hold(t.Context(), repo.Hold{Snapshot: seal.Session{1}, Reason: "second"}); err != nil {
 				t.Error(err)
 			}
 		}
 	}
-	if err := first.Hold(t.Context(), repo.Hold{Snapshot: seal.Session{1}, Reason: "first"}); err != nil {
+	if _, err := first.Hold(t.Context(), repo.Hold{Snapshot: seal.Session{1}, Reason: "first"}); err != nil {
 		t.Fatal(err)
 	}
 	if holds := allHolds(t, first); len(holds) != 2 {

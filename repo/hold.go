@@ -49,17 +49,25 @@ type holdRecord struct {
 	Until    int64        `cbor:"5,keyasint,omitempty"`
 }
 
-// Hold holds a snapshot: of h its Snapshot, Reason, By and Until count. Earlier
+func (r *holdRecord) hold(id seal.Session) Hold {
+	h := Hold{ID: id, Snapshot: r.Snapshot, Reason: r.Reason, By: r.By, Made: time.Unix(r.Made, 0)}
+	if r.Until != 0 {
+		h.Until = time.Unix(r.Until, 0)
+	}
+	return h
+}
+
+// Hold holds a snapshot, and returns the hold: of h Snapshot, Reason, By and Until count. Earlier
 // holds of it, those that are damaged too, are replaced; those that somebody else
 // makes at the same moment stay. It needs an owner's key. When Hold returns nil it
 // lasts; a crash in the middle leaves the earlier holds.
-func (r *Repository) Hold(ctx context.Context, h Hold) error {
+func (r *Repository) Hold(ctx context.Context, h Hold) (Hold, error) {
 	if r.keys.Role != seal.Owner {
-		return ErrOwnerOnly
+		return Hold{}, ErrOwnerOnly
 	}
 	earlier, err := r.holdsOf(ctx, h.Snapshot)
 	if err != nil {
-		return err
+		return Hold{}, err
 	}
 	rand.Read(h.ID[:])
 	record := holdRecord{Snapshot: h.Snapshot, Reason: short(h.Reason, MaxReason), By: short(h.By, maxName), Made: now()}
@@ -68,12 +76,12 @@ func (r *Repository) Hold(ctx context.Context, h Hold) error {
 	}
 	data, err := r.sealRecord(seal.Header{Kind: seal.KindHold, Mode: modeOf(seal.KindHold), Session: h.ID}, record)
 	if err != nil {
-		return err
+		return Hold{}, err
 	}
 	if err := putOnce(ctx, r.store, h.Name(), data); err != nil {
-		return err
+		return Hold{}, err
 	}
-	return r.deleteAll(ctx, earlier)
+	return record.hold(h.ID), r.deleteAll(ctx, earlier)
 }
 
 // Release removes all holds of a snapshot, also those that are damaged or over,
@@ -153,9 +161,5 @@ func (r *Repository) readHold(ctx context.Context, h Hold, size int64) (Hold, er
 	if err != nil {
 		return h, err
 	}
-	h.Reason, h.By, h.Made = record.Reason, record.By, time.Unix(record.Made, 0)
-	if record.Until != 0 {
-		h.Until = time.Unix(record.Until, 0)
-	}
-	return h, nil
+	return record.hold(h.ID), nil
 }

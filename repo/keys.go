@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"restante/blob"
@@ -91,6 +92,18 @@ func (r *Repository) Keys() []KeyInfo {
 	r.configMu.Lock()
 	defer r.configMu.Unlock()
 	return slices.DeleteFunc(slices.Clone(r.config.Keys), func(k KeyInfo) bool { return k.Removed != 0 })
+}
+
+// Made returns when the repository was made, to the second: its first key, be it
+// removed, says so.
+func (r *Repository) Made() time.Time {
+	r.configMu.Lock()
+	defer r.configMu.Unlock()
+	first := r.config.Keys[0].Created // there is one: readConfig saw to that
+	for _, k := range r.config.Keys {
+		first = min(first, k.Created)
+	}
+	return time.Unix(first, 0)
 }
 
 // CurrentKey returns the key that opened the repository.

@@ -264,7 +264,7 @@ func TestForgotten(t *testing.T) {
 	if err := r.Forget(t.Context(), id, "root"); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.Hold(t.Context(), repo.Hold{Snapshot: id, Reason: "x"}); err != nil {
+	if _, err := r.Hold(t.Context(), repo.Hold{Snapshot: id, Reason: "x"}); err != nil {
 		t.Fatal(err)
 	}
 	damages["delete"](t, f, f.names["data2"])

@@ -27,13 +27,14 @@ type app struct {
 	json        bool
 	credentials credentialFlags
 
-	stdin *os.File // the terminal that is asked for passwords, if it is one
-	began bool     // the command line was understood and the command's function began
+	now   func() time.Time // what snapshots are held against
+	stdin *os.File         // the terminal that is asked for passwords, if it is one
+	began bool             // the command line was understood and the command's function began
 
 	opened bool // the repository is open, and the command's work goes on
 }
 
-func newApp() *app { return &app{stdin: os.Stdin} }
+func newApp() *app { return &app{now: time.Now, stdin: os.Stdin} }
 
 func (a *app) addFlags(fs *pflag.FlagSet) {
 	fs.StringVarP(&a.repo, "repo", "r", "", "the repository's `PATH` (else RESTANTE_REPOSITORY, else in your data folder)")

@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -161,6 +163,11 @@ func (o *backupOptions) read() (backup.Options, error) {
 	opts := backup.Options{Name: o.store, Host: o.host, User: userName(), Program: "restante " + thisVersion().Version, Tags: o.tags,
 		Description: o.description, Jobs: o.jobs, DryRun: o.dryRun, AllowShrink: o.allowShrink, Paranoid: o.paranoid, Rescan: o.rescan, MinFree: o.minFree}
 	var err error
+	for _, tag := range o.tags {
+		if err := checkTag(tag); err != nil {
+			return opts, err
+		}
+	}
 	if opts.Compression, err = repo.ParseCompression(o.compression); err != nil {
 		return opts, &cli.UsageError{Err: err}
 	}
@@ -175,6 +182,17 @@ func (o *backupOptions) read() (backup.Options, error) {
 		opts.Host, err = hostName()
 	}
 	return opts, err
+}
+
+// maxTag bounds a tag in bytes.
+const maxTag = 100
+
+// checkTag refuses what cannot be told apart in a list of tags, or typed again.
+func checkTag(tag string) error {
+	if len(tag) > maxTag || !utf8.ValidString(tag) || strings.ContainsFunc(tag, func(r rune) bool { return r == ',' || unicode.IsSpace(r) || !unicode.IsPrint(r) }) {
+		return cli.Usagef("cannot take the tag %q: it is a word of at most %d bytes, without a comma", tag, maxTag)
+	}
+	return nil
 }
 
 // detect finds the mailboxes below the paths.

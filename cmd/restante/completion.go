@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -49,4 +51,33 @@ func runCompletion(out *output, root *cobra.Command, shell string) error {
 		return root.GenZshCompletion(out)
 	}
 	return cli.Usagef("there is no completion for the shell %q, only for %s", shell, strings.Join(shells, ", "))
+}
+
+// completeSnapshots makes shells offer the IDs of the snapshots, those that are
+// forgotten or the others, where that needs nobody to type a password.
+func (a *app) completeSnapshots(forgotten bool) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, toComplete string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		source, err := a.credentials.choose()
+		if err != nil || source == nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		out := newOutput(io.Discard, io.Discard, a, nil)
+		o, err := a.open(cmd.Context(), out, nil)
+		if err != nil {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		defer o.Close()
+		read := o.readable
+		if forgotten {
+			read = o.readableForgotten
+		}
+		all, _ := read(cmd.Context(), out) // what cannot be read is not offered
+		var found []cobra.Completion
+		for _, s := range all {
+			if id := s.id[:digits(all)]; strings.HasPrefix(id, toComplete) && !slices.Contains(args, id) {
+				found = append(found, cobra.CompletionWithDesc(id, cli.Time(s.record.Started.Go())+" "+cli.Name(s.record.Store)))
+			}
+		}
+		return found, cobra.ShellCompDirectiveNoFileComp
+	}
 }

@@ -135,6 +135,7 @@ func isLocal(ctx context.Context, err error) bool {
 func (a *app) hint(ran *cobra.Command, err error) string {
 	var usage *cli.UsageError
 	var shrink *backup.ShrinkError
+	var held *heldError
 	restoring := ran.CommandPath() == "restante restore"
 	switch {
 	case errors.Is(err, errPrinting):
@@ -153,6 +154,10 @@ func (a *app) hint(ran *cobra.Command, err error) string {
 		return "wait for it, or give --retry-lock 1h"
 	case errors.Is(err, repo.ErrWrongKey):
 		return "check RESTANTE_PASSWORD, the file or command it comes from, or the keyboard layout; every passphrase or key file added with restante key add opens it"
+	case errors.Is(err, repo.ErrOwnerOnly):
+		return "give the password or key file of an owner; restante key list says which keys are owners'"
+	case errors.As(err, &held):
+		return "restante release " + held.id + " ends that"
 	case errors.Is(err, seal.ErrTooNew):
 		return "a newer restante made this repository; upgrade this one"
 	case isDamage(err):
@@ -183,7 +188,7 @@ func (a *app) goOnHint(ran *cobra.Command) string {
 		return "what is restored so far stays; run it again with --resume instead of --overwrite to go on from there"
 	case resume != nil && !resume.Changed:
 		return "what is restored so far stays; run it again with --resume to go on from there"
-	case resume != nil, ran.CommandPath() == "restante backup":
+	case resume != nil, ran.CommandPath() == "restante backup", ran.CommandPath() == "restante forget":
 		return "nothing that was finished is lost; the same command goes on from there"
 	}
 	return ""

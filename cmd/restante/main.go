@@ -25,7 +25,7 @@ func main() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(50)
 	}
-	os.Exit(execute(commands))
+	os.Exit(execute(newApp(), commands))
 }
 
 // commands lists the program's commands. Each call returns new ones.
@@ -38,6 +38,10 @@ func commands(a *app) []*cobra.Command {
 		newLsCommand(a),
 		newDiffCommand(a),
 		newRestoreCommand(a),
+		newForgetCommand(a),
+		newUnforgetCommand(a),
+		newHoldCommand(a),
+		newReleaseCommand(a),
 		newCheckCommand(a),
 		newStatsCommand(a),
 		newInspectCommand(a),
@@ -49,10 +53,9 @@ func commands(a *app) []*cobra.Command {
 
 // execute runs the command that the program's arguments name, of those that
 // list returns, and returns the exit code.
-func execute(list func(*app) []*cobra.Command) int {
+func execute(a *app, list func(*app) []*cobra.Command) int {
 	ctx, stop := interruptible(os.Stderr)
 	defer stop()
-	a := newApp()
 	root := newRoot(a, list)
 	root.SetIn(os.Stdin)
 	root.SetOut(os.Stdout)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/spf13/cobra"
@@ -19,7 +20,13 @@ import (
 func TestMain(m *testing.M) {
 	testscript.Main(m, map[string]func(){
 		"restante": main,
-		"framed":   func() { os.Exit(execute(framedCommands)) },
+		"framed":   func() { os.Exit(execute(newApp(), framedCommands)) },
+		// restante in a year when snapshots can be older than a repository of today's.
+		"later": func() {
+			a := newApp()
+			a.now = func() time.Time { return laterNow }
+			os.Exit(execute(a, commands))
+		},
 	})
 }
 
@@ -48,6 +55,9 @@ func TestScript(t *testing.T) {
 			return false, fmt.Errorf("unknown condition %q", cond)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"addsnapshots": addSnapshots,
+			"addwriter":    addWriter,
+
 			"exits":     exits,
 			"patch":     patch,
 			"damagekey": damageKey,

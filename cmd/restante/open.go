@@ -161,6 +161,9 @@ type listed struct {
 	id     string
 	size   int64
 	record *snapshot.Snapshot
+
+	hold      *repo.Hold            // set by addHolds, if there is one
+	forgotten *repo.ForgottenObject // of a snapshot that is forgotten
 }
 
 // snapshots reads all snapshots, oldest first. Damaged ones are left out with

@@ -17,9 +17,28 @@ import (
 // readable reads all snapshots, oldest first. Others it names as warnings;
 // its error is then an outcome and comes beside the result.
 func (o *opened) readable(ctx context.Context, out *output) ([]listed, error) {
+	return readableOf(ctx, out, o.EachSnapshot)
+}
+
+// readableForgotten does the same with those that are forgotten.
+func (o *opened) readableForgotten(ctx context.Context, out *output) ([]listed, error) {
+	forgotten := map[string]*repo.ForgottenObject{}
+	all, err := readableOf(ctx, out, func(ctx context.Context, fn func(repo.SnapshotObject, error) error) error {
+		return o.EachForgotten(ctx, func(f repo.ForgottenObject, err error) error {
+			forgotten[f.ID.String()] = &f
+			return fn(f.SnapshotObject, err)
+		})
+	})
+	for i := range all {
+		all[i].forgotten = forgotten[all[i].id]
+	}
+	return all, err
+}
+
+func readableOf(ctx context.Context, out *output, each func(context.Context, func(repo.SnapshotObject, error) error) error) ([]listed, error) {
 	var all []listed
 	damaged, other := uint64(0), uint64(0)
-	err := o.EachSnapshot(ctx, func(obj repo.SnapshotObject, err error) error {
+	err := each(ctx, func(obj repo.SnapshotObject, err error) error {
 		if ctx.Err() != nil {
 			return ctx.Err()
 		}
@@ -58,7 +77,10 @@ func (s listed) info() snapshotInfo {
 		ID: s.id, Time: timestamp(r.Started), Ended: timestamp(r.Ended), Store: r.Store, Host: r.Host, User: r.User,
 		Roots: r.Roots, Layout: r.Layout, Mailboxes: r.Mailboxes.Counts.Entries, Files: c.Files, Messages: c.Messages,
 		Bytes: c.Bytes, New: r.Run.NewMessages, Removed: r.Run.RemovedMessages, Flagged: r.Run.FlaggedMessages, Unlisted: r.UnlistedFolders(), Stored: r.Run.BytesStored, Unsaved: c.Unsaved, Shrunk: r.Shrunk,
-		Tags: append([]string{}, r.Tags...), Description: r.Description, Program: r.Program,
+		Tags: append([]string{}, r.Tags...), Description: r.Description, Program: r.Program, Hold: holdInfoOf(s.hold),
+	}
+	if s.forgotten != nil {
+		info.Forgotten, info.ForgottenBy = jsonTime(s.forgotten.Time), s.forgotten.By
 	}
 	if slices.ContainsFunc(r.Roots, func(root string) bool { return !utf8.ValidString(root) }) {
 		for _, root := range r.Roots {
@@ -110,6 +132,13 @@ func snapshotTable(shown []listed, digits int) *cli.Table {
 		number("New data", func(r *snapshot.Snapshot) string { return cli.Size(r.Run.BytesStored) }),
 		text("Tags", func(s listed) string { return strings.Join(s.record.Tags, ",") }),
 		text("Marks", listed.marks),
+		text("Held", func(s listed) string { return holdText(s.hold) }),
+		text("Forgotten", func(s listed) string {
+			if s.forgotten == nil {
+				return ""
+			}
+			return cli.Time(s.forgotten.Time) + " by " + s.forgotten.By
+		}),
 		text("Description", func(s listed) string { return s.record.Description }),
 	}
 	columns = slices.DeleteFunc(columns, func(c column) bool {

@@ -35,39 +35,53 @@ type snapshotInfo struct {
 	Tags        []string `json:"tags" doc:"as they were given to backup"`
 	Description string   `json:"description" doc:"as it was given to backup"`
 	Program     string   `json:"program" doc:"what made it"`
+
+	Hold        *holdInfo `json:"hold,omitempty" doc:"what keeps it from being forgotten (restante hold)"`
+	Forgotten   string    `json:"forgotten,omitempty" doc:"when it was forgotten, in UTC; with --forgotten"`
+	ForgottenBy string    `json:"forgotten_by,omitempty" doc:"who forgot it"`
 }
 
 func newSnapshotsCommand(a *app) *cobra.Command {
 	var filter choice
 	var tags []string
+	var forgotten bool
 	cmd := &cobra.Command{
 		Use:   "snapshots",
 		Short: "List the snapshots",
 		Long: `List the snapshots, oldest first, with how many messages each has more and less
 than the one before it; restante diff says which. Of those that are damaged only the name is
-printed, as a warning, and the exit code is 4.
+printed, as a warning, and the exit code is 4. Those that were forgotten are listed
+by --forgotten alone, as long as restante unforget may take them back.
 
 ` + jsonHelp([]snapshotInfo{}),
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.run(func(ctx context.Context, out *output, _ []string) error {
-			return a.runSnapshots(ctx, out, filter, tags)
+			return a.runSnapshots(ctx, out, filter, tags, forgotten)
 		}),
 	}
 	filter.addFilters(cmd.Flags())
 	cmd.Flags().StringArrayVar(&tags, "tag", nil, "only snapshots with the tag `NAME`; of several, those that have all")
+	cmd.Flags().BoolVar(&forgotten, "forgotten", false, "list those that were forgotten, instead of the others")
 	return cmd
 }
 
-func (a *app) runSnapshots(ctx context.Context, out *output, filter choice, tags []string) error {
+func (a *app) runSnapshots(ctx context.Context, out *output, filter choice, tags []string, forgotten bool) error {
 	o, err := a.open(ctx, out, nil)
 	if err != nil {
 		return err
 	}
 	defer o.Close()
-	all, failed := o.readable(ctx, out)
+	read := o.readable
+	if forgotten {
+		read = o.readableForgotten
+	}
+	all, failed := read(ctx, out)
 	if failed != nil && !errors.As(failed, new(outcome)) {
 		return failed
+	}
+	if err := o.addHolds(ctx, all, a.now()); err != nil {
+		return err
 	}
 	ofStore, err := filter.filter(all)
 	if err != nil {
@@ -76,7 +90,9 @@ func (a *app) runSnapshots(ctx context.Context, out *output, filter choice, tags
 	shown := slices.DeleteFunc(ofStore, func(s listed) bool {
 		return slices.ContainsFunc(tags, func(tag string) bool { return !slices.Contains(s.record.Tags, tag) })
 	})
-	if len(all) == 0 {
+	if len(all) == 0 && forgotten {
+		out.note("no snapshot is forgotten")
+	} else if len(all) == 0 {
 		out.note("the repository has no snapshots; restante backup PATH makes one")
 	} else if len(shown) == 0 {
 		out.note("none of the %s is meant; without options all are listed", cli.Count(uint64(len(all)), "snapshot", "snapshots"))

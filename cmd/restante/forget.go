@@ -1,0 +1,177 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/spf13/cobra"
+
+	"restante/cmd/restante/internal/cli"
+	"restante/repo"
+	"restante/retention"
+	"restante/seal"
+)
+
+// forgetOptions are the options of the forget command.
+type forgetOptions struct {
+	policy        retention.Policy
+	groupBy       string
+	defaultPolicy bool
+	dryRun        bool
+	choice        choice
+}
+
+const forgetManual = `Forget snapshots: those that no rule keeps, or those that are named. They are no
+longer listed, and nothing is restored from them; restante unforget takes one back as
+long as its data is there. A repository becomes no smaller by it.
+
+The rules are applied to each store of each host by itself (--group-by), and a snapshot
+is kept if one of them keeps it. --keep-daily 7 keeps the newest complete snapshot of
+each of the last 7 days that have one, so a server that was off loses none; weeks begin
+on Monday, and days at this machine's midnight. N may be "all".
+
+A snapshot is not complete if something could not be saved (exit code 3), or it was made
+with --allow-shrink. Such never take the place of complete ones; they are kept beside
+them where there is no complete one. Whatever the rules say, these are kept: snapshots
+that are held (restante hold), the newest and the newest complete one of each store, those whose
+time cannot be right, and those that are damaged.
+
+Without a rule nothing is forgotten: what one week (--keep-daily 7) would leave is
+shown, and --default-policy applies that. Snapshots named by ID go whatever the rules
+say, but not while they are held. It needs an owner's password or key.
+
+  restante forget --keep-daily 14 --keep-weekly 8 --keep-monthly 12 --dry-run
+  restante forget --keep-within 30d --keep-yearly all --keep-tag before-upgrade
+  restante forget 3f2a90c1`
+
+func newForgetCommand(a *app) *cobra.Command {
+	var o forgetOptions
+	cmd := &cobra.Command{
+		Use:               "forget [SNAPSHOT…]",
+		Short:             "Forget snapshots that are no longer wanted",
+		Long:              forgetManual + "\n\n" + jsonHelp(forgetResult{}),
+		ValidArgsFunction: a.completeSnapshots(false),
+		RunE: a.run(func(ctx context.Context, out *output, args []string) error {
+			return a.runForget(ctx, out, &o, args)
+		}),
+	}
+	o.addFlags(cmd)
+	return cmd
+}
+
+func (a *app) runForget(ctx context.Context, out *output, opts *forgetOptions, args []string) error {
+	result, err := opts.read(args)
+	if err != nil {
+		return err
+	}
+	o, err := a.openAsOwner(ctx, out)
+	if err != nil {
+		return err
+	}
+	defer o.Close()
+	all, damaged, err := o.snapshots(ctx)
+	if err != nil {
+		return err
+	}
+	if err := o.addHolds(ctx, all, a.now()); err != nil {
+		return err
+	}
+	if len(args) > 0 {
+		err = o.named(ctx, all, damaged, opts, args, result)
+	} else {
+		err = a.decide(o, all, opts, result)
+	}
+	if err != nil {
+		return err
+	}
+	if !out.json && (!out.quiet || opts.dryRun) {
+		if err := result.table(digits(all)).Print(out); err != nil {
+			return err
+		}
+	}
+	if !result.DryRun {
+		if err := o.forgetAll(ctx, result, a.person()); err != nil {
+			return err
+		}
+	}
+	return result.report(out, damaged)
+}
+
+// decide applies the rules to the snapshots of the stores that are meant.
+func (a *app) decide(o *opened, all []listed, opts *forgetOptions, result *forgetResult) error {
+	some, err := opts.choice.filter(all)
+	if err != nil {
+		return err
+	}
+	snapshots := make([]retention.Snapshot, len(some))
+	for i, s := range some {
+		r := s.record
+		snapshots[i] = retention.Snapshot{ID: s.id, Time: r.Started.Go(), Host: r.Host, Store: r.Store, Tags: r.Tags,
+			Incomplete: r.Incomplete || r.Tree.Counts.Unsaved > 0, Shrunk: r.Shrunk, Held: holdText(s.hold)}
+	}
+	policy := opts.policy
+	policy.Made = o.Made()
+	for i, d := range retention.Apply(snapshots, policy, a.now()) {
+		result.add(some[i], !d.Keep(), d.Reasons)
+	}
+	return nil
+}
+
+// named takes the snapshots that the arguments name. It is an error if one is held.
+func (o *opened) named(ctx context.Context, all []listed, damaged uint64, opts *forgetOptions, args []string, result *forgetResult) error {
+	for _, arg := range args {
+		s, err := cli.Select(candidates(all), cli.Query{Snapshot: arg, Store: opts.choice.store, Host: opts.choice.host})
+		if err != nil && damaged > 0 && !errors.As(err, new(*cli.UsageError)) {
+			if found := o.damagedNamed(ctx, arg); found {
+				result.Snapshots = append(result.Snapshots, forgetRecord{ID: arg, Forget: true, Reasons: []string{}})
+				continue
+			}
+			return damagedOutcome(err.Error()+"; a damaged one is named by its whole ID", damaged)
+		}
+		if err != nil {
+			return err
+		}
+		found := all[slices.IndexFunc(all, func(l listed) bool { return l.id == s.ID })]
+		if found.hold != nil {
+			return &heldError{found.id, holdText(found.hold)}
+		}
+		if !slices.ContainsFunc(result.Snapshots, func(r forgetRecord) bool { return r.ID == found.id }) {
+			result.add(found, true, nil)
+		}
+	}
+	return nil
+}
+
+// A heldError is the refusal to forget a snapshot that is held.
+type heldError struct{ id, why string }
+
+func (e *heldError) Error() string { return "snapshot " + e.id + " is held: " + e.why }
+
+// damagedNamed reports whether there is a damaged snapshot with this ID.
+func (o *opened) damagedNamed(ctx context.Context, id string) (found bool) {
+	_ = o.EachSnapshot(ctx, func(obj repo.SnapshotObject, err error) error {
+		_, err = decode(obj, err)
+		found = found || isDamage(err) && obj.ID.String() == id
+		return nil
+	})
+	return found
+}
+
+// forgetAll forgets what is to go. When it is interrupted what is forgotten stays so,
+// and the next run decides again, with the same outcome.
+func (o *opened) forgetAll(ctx context.Context, result *forgetResult, by string) error {
+	for _, s := range result.Snapshots {
+		if !s.Forget {
+			continue
+		}
+		id, err := seal.ParseSession(s.ID)
+		if err != nil {
+			return err
+		}
+		if err := o.Forget(ctx, id, by); err != nil {
+			return err
+		}
+	}
+	return nil
+}
