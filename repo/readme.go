@@ -23,6 +23,6 @@ whole with any tool (cp -a, rsync -a).
     index/      where what lies in the packs
     snapshots/  one object a backup
     intents/    backups that have begun
-    forgotten/  which of the snapshots are forgotten, and no longer listed
-    holds/      which of them must not be forgotten
+    forgotten/  which of these are no longer listed
+    holds/      which of these stay listed
 `
