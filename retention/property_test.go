@@ -118,6 +118,18 @@ func TestTwiceIsOnce(t *testing.T) {
 	})
 }
 
+// TestInterrupted holds that whoever goes on with what was begun decides the same.
+func TestInterrupted(t *testing.T) {
+	each(t, func(t *testing.T, w *world) {
+		snapshots, p := w.snapshots(), w.policy()
+		whole := kept(snapshots, p)
+		rest := slices.DeleteFunc(slices.Clone(snapshots), func(s retention.Snapshot) bool { return !slices.Contains(whole, s.ID) && w.IntN(2) == 0 })
+		if got := kept(rest, p); !slices.Equal(got, whole) {
+			t.Errorf("at once %v, in two steps %v", whole, got)
+		}
+	})
+}
+
 func TestWhatDisplacesNothing(t *testing.T) {
 	each(t, func(t *testing.T, w *world) {
 		snapshots, p := w.snapshots(), w.policy()

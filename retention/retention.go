@@ -45,7 +45,8 @@
 //
 // # What follows
 //
-// Applying a policy again to what it kept removes nothing more. A policy with
+// Applying a policy again removes nothing more, be it that all, or some only, of what
+// it did not keep has gone. A policy with
 // larger numbers keeps all that one with smaller numbers keeps. A partial
 // snapshot, or one whose time cannot be right, makes no complete one go.
 package retention
