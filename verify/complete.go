@@ -138,11 +138,11 @@ type presentPages struct {
 
 // LoadPage implements [snapshot.Loader].
 func (p presentPages) LoadPage(ctx context.Context, id blob.ID) ([]byte, error) {
-	places, err := p.s.Places(ctx, []blob.ID{id})
+	there, err := p.s.Holds(id)
 	if err != nil {
 		return nil, err
 	}
-	if places[0].Size == 0 {
+	if !there {
 		return nil, repo.ErrMissingPiece
 	}
 	return p.r.LoadPage(ctx, id)
