@@ -175,7 +175,7 @@
 // A put whose outcome is not known is settled by looking: when the name is
 // taken, and by the same bytes, it has succeeded.
 //
-// A session is refused while an older one is open that works on the same
+// A backup is refused while an older one is open that works on the same
 // store of the same host, if its process lives on this machine. Of processes
 // on other machines nothing can be known; two sessions of one store at once
 // make two snapshots, which harms nothing.
