@@ -46,6 +46,14 @@ func newRoot(a *app, list func(*app) []*cobra.Command) *cobra.Command {
 	root.SetHelpCommand(newHelpCommand())
 	root.SetVersionTemplate(thisVersion().String() + "\n")
 	root.AddCommand(list(a)...)
+	for _, cmd := range root.Commands() {
+		if cmd.Flags().Lookup("snapshot") == nil {
+			continue
+		}
+		if err := cmd.RegisterFlagCompletionFunc("snapshot", a.completeSnapshots(false)); err != nil {
+			panic(err) // cannot happen: the option is there
+		}
+	}
 	return root
 }
 
