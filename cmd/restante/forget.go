@@ -85,7 +85,7 @@ func (a *app) runForget(ctx context.Context, out *output, opts *forgetOptions, a
 	if err != nil {
 		return err
 	}
-	if !out.json && (!out.quiet || opts.dryRun) {
+	if !out.json && (!out.quiet || result.DryRun) {
 		if err := result.table(digits(all)).Print(out); err != nil {
 			return err
 		}

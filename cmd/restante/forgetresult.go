@@ -195,7 +195,7 @@ func (r *forgetResult) report(out *output, damaged uint64) error {
 	forgotten := cli.Count(r.Forgotten, "snapshot", "snapshots")
 	switch {
 	case r.DryRun && r.DefaultPolicy:
-		out.note("nothing was forgotten, as no rule was given; --default-policy (--keep-daily %d) would forget %s and keep %s, as shown", defaultDays, forgotten, cli.Number(r.Kept))
+		out.warn("nothing was forgotten, as no rule was given; --default-policy (--keep-daily %d) would forget %s and keep %s, as shown", defaultDays, forgotten, cli.Number(r.Kept))
 	case r.DryRun:
 		out.note("nothing was forgotten (--dry-run); it would be %s", forgotten)
 	case r.Forgotten == 0:
