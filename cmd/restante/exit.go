@@ -188,7 +188,9 @@ func (a *app) goOnHint(ran *cobra.Command) string {
 		return "what is restored so far stays; run it again with --resume instead of --overwrite to go on from there"
 	case resume != nil && !resume.Changed:
 		return "what is restored so far stays; run it again with --resume to go on from there"
-	case resume != nil, ran.CommandPath() == "restante backup", ran.CommandPath() == "restante forget":
+	case ran.CommandPath() == "restante forget":
+		return "what is forgotten so far stays forgotten; with rules or IDs the same command goes on from there"
+	case resume != nil, ran.CommandPath() == "restante backup":
 		return "nothing that was finished is lost; the same command goes on from there"
 	}
 	return ""

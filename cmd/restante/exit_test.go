@@ -35,6 +35,7 @@ func TestHintAfterInterruptIsTheCommands(t *testing.T) {
 		"restore a --target x":             "run it again with --resume to go on",
 		"restore a --target x --resume":    "the same command goes on from there",
 		"restore a --target x --overwrite": "run it again with --resume instead of --overwrite",
+		"forget --keep-last 1":             "with rules or IDs the same command goes on from there",
 		"check":                            "",
 	} {
 		got := hintFor(t, true, errInterrupted, strings.Fields(line)...)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -78,7 +79,7 @@ func (a *app) runForget(ctx context.Context, out *output, opts *forgetOptions, a
 		return err
 	}
 	if len(args) > 0 {
-		err = o.named(ctx, all, damaged, opts, args, result)
+		err = o.named(ctx, out, all, damaged, opts, args, result)
 	} else {
 		err = a.decide(o, all, opts, result)
 	}
@@ -118,10 +119,15 @@ func (a *app) decide(o *opened, all []listed, opts *forgetOptions, result *forge
 	return nil
 }
 
-// named takes the snapshots that the arguments name. It is an error if one is held.
-func (o *opened) named(ctx context.Context, all []listed, damaged uint64, opts *forgetOptions, args []string, result *forgetResult) error {
+// named takes the snapshots that the arguments name. It is an error if one is held. One
+// that is forgotten already is not, so that an interrupted run can be repeated.
+func (o *opened) named(ctx context.Context, out *output, all []listed, damaged uint64, opts *forgetOptions, args []string, result *forgetResult) error {
 	for _, arg := range args {
 		s, err := cli.Select(candidates(all), cli.Query{Snapshot: arg, Store: opts.choice.store, Host: opts.choice.host})
+		if err != nil && o.isForgotten(ctx, arg) {
+			out.note("snapshot %s is forgotten already", arg)
+			continue
+		}
 		if err != nil && damaged > 0 && !errors.As(err, new(*cli.UsageError)) {
 			if found := o.damagedNamed(ctx, arg); found {
 				result.Snapshots = append(result.Snapshots, forgetRecord{ID: arg, Forget: true, Reasons: []string{}})
@@ -147,6 +153,16 @@ func (o *opened) named(ctx context.Context, all []listed, damaged uint64, opts *
 type heldError struct{ id, why string }
 
 func (e *heldError) Error() string { return "snapshot " + e.id + " is held: " + e.why }
+
+// isForgotten reports whether a forgotten snapshot's ID begins with id, of which there
+// are as many digits as listings show.
+func (o *opened) isForgotten(ctx context.Context, id string) (found bool) {
+	_ = o.EachForgotten(ctx, func(f repo.ForgottenObject, _ error) error {
+		found = found || len(id) >= 8 && strings.HasPrefix(f.ID.String(), id)
+		return nil
+	})
+	return found
+}
 
 // damagedNamed reports whether there is a damaged snapshot with this ID.
 func (o *opened) damagedNamed(ctx context.Context, id string) (found bool) {
