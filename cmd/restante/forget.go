@@ -35,8 +35,8 @@ on Monday, and days at this machine's midnight. N may be "all".
 A snapshot is not complete if something could not be saved (exit code 3), or it was made
 with --allow-shrink. Such never take the place of complete ones; they are kept beside
 them where there is no complete one. Whatever the rules say, these are kept: snapshots
-that are held (restante hold), the newest and the newest complete one of each store, those whose
-time cannot be right, and those that are damaged.
+that are held (restante hold), the newest and the newest complete one of each store,
+those whose time cannot be right, and those that are damaged.
 
 Without a rule nothing is forgotten: what one week (--keep-daily 7) would leave is
 shown, and --default-policy applies that. Snapshots named by ID go whatever the rules

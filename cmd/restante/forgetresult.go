@@ -55,7 +55,7 @@ func (o *forgetOptions) addFlags(cmd *cobra.Command) {
 		return err
 	})
 	fs.StringArrayVar(&o.policy.Tags, "keep-tag", nil, "keep those with the tag `NAME`; may be repeated, one is enough")
-	fs.StringVar(&o.groupBy, "group-by", "host,store", "what the snapshots have in common that the rules compare: host, store, both, or none")
+	fs.StringVar(&o.groupBy, "group-by", "host,store", "the rules are applied to the snapshots of one `GROUP` by themselves: host, store, host,store or none")
 	fs.BoolVar(&o.defaultPolicy, "default-policy", false, "apply the rule of one week: --keep-daily "+strconv.Itoa(defaultDays))
 	fs.BoolVarP(&o.dryRun, "dry-run", "n", false, "show what would be forgotten, forget nothing")
 	o.choice.addFilters(fs)
