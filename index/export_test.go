@@ -1,5 +1,7 @@
 package index
 
+import "restante/blob"
+
 // SetLimits makes a test's few records move on as many would.
 func (x *Index) SetLimits(fold, round int, slack uint64) {
 	x.limits = limits{fold: fold, foldMax: fold, round: round, slack: slack, whole: x.limits.whole}
@@ -34,4 +36,44 @@ func DecodeValue(value []byte) ([]byte, error) {
 		b = appendSpot(b, s)
 	}
 	return b, err
+}
+
+// SetSizes makes a test's few IDs move on as many would: limit is how many are
+// in memory, filter how many bytes the filters have.
+func (s *Set) SetSizes(limit, filter int) { s.limit, s.filter = limit, filter }
+
+// InMemory returns how many IDs of the set are in memory.
+func (s *Set) InMemory() (n int) {
+	for i := range s.shards {
+		sh := &s.shards[i]
+		sh.mu.Lock()
+		n += len(sh.ids) + len(sh.frozen)
+		sh.mu.Unlock()
+	}
+	return n
+}
+
+// OnDisk returns how many IDs the runs of the set have, in their order, and how
+// many bytes their filters.
+func (s *Set) OnDisk() (counts []int, filters int) {
+	for _, r := range *s.runs.Load() {
+		counts, filters = append(counts, r.count), filters+r.filter.size()
+	}
+	return counts, filters
+}
+
+// LoseRuns makes what the set has on disk unreadable.
+func (s *Set) LoseRuns() { closeRuns(*s.runs.Load()) }
+
+// Passing returns how many of strangers the filters of the set let pass.
+func (s *Set) Passing(strangers []blob.ID) (n int) {
+	for _, id := range strangers {
+		for _, r := range *s.runs.Load() {
+			if r.filter.mayHave(half(id[blob.IDSize-halfSize:])) {
+				n++
+				break
+			}
+		}
+	}
+	return n
 }

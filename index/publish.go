@@ -160,15 +160,17 @@ func parseGeneration(name string) (uint64, bool) {
 }
 
 // sweep removes generations that nobody uses and synced does not name, and
-// what killed processes left of writing synced. Failures leave them to the next one.
+// what killed processes left of writing synced and of sets. Failures leave them
+// to the next one.
 func (x *Index) sweep() {
 	entries, _ := os.ReadDir(x.dir)
 	for _, e := range entries {
 		path := filepath.Join(x.dir, e.Name())
 		if number, ok := parseGeneration(e.Name()); ok {
 			x.removeUnused(path, number)
-		} else if strings.HasPrefix(e.Name(), tempPrefix) {
-			// An hour is long enough for a process that still writes it.
+		} else if strings.HasPrefix(e.Name(), tempPrefix) || strings.HasPrefix(e.Name(), setPrefix) {
+			// An hour is long enough for a process that still writes it; what
+			// it still reads cannot be removed where it has a name at all.
 			if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > time.Hour {
 				os.Remove(path)
 			}

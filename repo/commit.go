@@ -55,6 +55,12 @@ func (s *Session) checkpoint(ctx context.Context) (map[blob.ID]*index.Object, er
 // format's limit.
 func indexObjects(done []donePack, kind seal.Kind) func(func(*index.Object) bool) {
 	return func(yield func(*index.Object) bool) {
+		left := 0
+		for _, p := range done {
+			if p.kind == kind {
+				left += pieces(p.clumps)
+			}
+		}
 		o := &index.Object{}
 		flush := func() bool {
 			if len(o.Packs) == 0 {
@@ -69,11 +75,15 @@ func indexObjects(done []donePack, kind seal.Kind) func(func(*index.Object) bool
 			if p.kind != kind {
 				continue
 			}
-			if len(o.Entries)+pieces(p.clumps) > maxIndexEntries && !flush() {
+			n := pieces(p.clumps)
+			if len(o.Entries)+n > maxIndexEntries && !flush() {
 				return
 			}
+			if o.Entries == nil { // at once: growing would take three times the room
+				o.Entries = make([]index.Entry, 0, min(left, maxIndexEntries))
+			}
 			o.Packs = append(o.Packs, index.Pack{ID: p.id, Size: p.size})
-			o.Entries = appendEntries(o.Entries, p.id, p.clumps)
+			o.Entries, left = appendEntries(o.Entries, p.id, p.clumps), left-n
 		}
 		flush()
 	}
@@ -107,6 +117,7 @@ func (s *Session) Commit(ctx context.Context, payload func(stored int64) ([]byte
 	if err := s.failed(); err != nil {
 		return err
 	}
+	s.claimed.Close() // nothing more is saved
 	own, err := s.checkpoint(ctx)
 	if err != nil {
 		return err
@@ -139,6 +150,7 @@ func (s *Session) Commit(ctx context.Context, payload func(stored int64) ([]byte
 // same: then it stays.
 func (s *Session) Abandon(ctx context.Context) error {
 	s.flush(ctx)
+	s.claimed.Close()
 	_, err := s.checkpoint(ctx)
 	return errors.Join(err, s.bury(ctx))
 }

@@ -59,7 +59,9 @@ type Session struct {
 
 	data, tree packSlot
 
-	claimed [64]claims // by the first byte of the ID
+	// claimed are the pieces that this session stores. Its packs may still fail;
+	// then there is no snapshot.
+	claimed *index.Set
 
 	wg     sync.WaitGroup // the packs in flight
 	flight chan struct{}  // a token for each
@@ -82,14 +84,6 @@ type packSlot struct {
 	pack *packWriter
 }
 
-// claims are the pieces that this session stores. Millions may come, so half of
-// each ID has to do: keyed, it is the same for two of 2^32 pieces with a chance
-// of 2^-65.
-type claims struct {
-	mu  sync.Mutex
-	ids map[[blob.IDSize / 2]byte]struct{}
-}
-
 // A donePack is durable, and to be named by an index object.
 type donePack struct {
 	kind   seal.Kind
@@ -104,9 +98,6 @@ func (r *Repository) Begin(ctx context.Context, opts SessionOptions) (*Session, 
 	s := &Session{r: r, opts: opts, flight: make(chan struct{}, packsInFlight), last: time.Now()}
 	rand.Read(s.id[:])
 	s.data.kind, s.tree.kind = seal.KindDataPack, seal.KindTreePack
-	for i := range s.claimed {
-		s.claimed[i].ids = map[[blob.IDSize / 2]byte]struct{}{}
-	}
 	// A look before leaves no trace of who waits for another.
 	s.opts.Intent.Started = time.Now().UnixNano()
 	if err := r.checkLocks(ctx, s.id, s.opts.Intent); err != nil {
@@ -128,7 +119,7 @@ func (r *Repository) Begin(ctx context.Context, opts SessionOptions) (*Session, 
 	if err != nil {
 		return nil, errors.Join(err, s.bury(context.WithoutCancel(ctx)))
 	}
-	s.packSz = packSize(r.index.Packs())
+	s.packSz, s.claimed = packSize(r.index.Packs()), r.index.NewSet()
 	return s, nil
 }
 
@@ -171,15 +162,7 @@ func (s *Session) claim(id blob.ID) (bool, error) {
 	if known, err := s.r.holds(id); err != nil || known {
 		return false, err
 	}
-	c := &s.claimed[id[0]%byte(len(s.claimed))]
-	half := [blob.IDSize / 2]byte(id[blob.IDSize/2:])
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if _, known := c.ids[half]; known {
-		return false, nil
-	}
-	c.ids[half] = struct{}{}
-	return true, nil
+	return s.claimed.Add(id), nil
 }
 
 // addClump appends a packed clump to the pack of its kind, and sends the pack
