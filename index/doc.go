@@ -103,8 +103,8 @@
 //
 // # Memory
 //
-// A record takes 52 bytes while it is in memory: at most 262,144 are collected
-// before they are folded (13.6 MB). Badger is opened for reading without
+// A record takes 52 bytes while it is in memory: at most 327,680 are collected
+// before they are folded (17 MB). Badger is opened for reading without
 // caches of its own, it maps its tables, which the kernel can drop. While it
 // writes it has up to 16 tables in memory, of 1 to 4 MiB by the size of the
 // generation. In addition there is the loaded index object, which belongs to

@@ -162,7 +162,7 @@ func (b *builder) add(ctx context.Context, o *Object) error {
 		number uint32
 	)
 	if n := b.x.limits.round; len(b.pending)+len(o.Entries) > n/8 {
-		b.pending = slices.Grow(b.pending, n-len(b.pending)) // at once, not in many steps
+		b.pending = slices.Grow(b.pending, n+n/4-len(b.pending)) // at once, not in many steps
 	}
 	for i, e := range o.Entries {
 		if i == 0 || e.Place.Pack != last {
@@ -175,7 +175,8 @@ func (b *builder) add(ctx context.Context, o *Object) error {
 		b.pending = append(b.pending, record{e.ID, spot{number, e.Place.Offset, e.Place.Length, e.Place.Inner, e.Place.Size}})
 		b.added++
 		pieces[number]++
-		if len(b.pending) >= b.x.limits.round {
+		// The last few of an object wait for no run of their own.
+		if n := b.x.limits.round; len(b.pending) >= n && (len(o.Entries)-i > n/4 || len(b.pending) >= n+n/4) {
 			if err := b.fold(ctx); err != nil {
 				return err
 			}

@@ -2,10 +2,8 @@ package repo
 
 import (
 	"context"
-	"maps"
 
 	"restante/blob"
-	"restante/index"
 )
 
 // adopt names packs that no index object names: what a session left that ended
@@ -13,7 +11,6 @@ import (
 // twice then, which harms nothing. A pack whose directory cannot be read is
 // left to check.
 func (s *Session) adopt(ctx context.Context, orphans map[blob.ID]int64) error {
-	own := map[blob.ID]*index.Object{}
 	for id, size := range orphans {
 		if err := s.adoptPack(ctx, id, size); ctx.Err() != nil {
 			return ctx.Err()
@@ -22,24 +19,25 @@ func (s *Session) adopt(ctx context.Context, orphans map[blob.ID]int64) error {
 			continue
 		}
 		if s.entries >= checkpointEntries {
-			if err := s.checkpointInto(ctx, own); err != nil {
+			if err := s.indexAdopted(ctx); err != nil {
 				return err
 			}
 		}
 	}
-	if len(s.done) == 0 && len(own) == 0 {
-		return nil
-	}
-	if err := s.checkpointInto(ctx, own); err != nil {
-		return err
-	}
-	return s.r.reindex(ctx, own)
+	return s.indexAdopted(ctx)
 }
 
-func (s *Session) checkpointInto(ctx context.Context, own map[blob.ID]*index.Object) error {
+// indexAdopted names what was adopted in index objects and makes the index know
+// them.
+func (s *Session) indexAdopted(ctx context.Context) error {
+	if len(s.done) == 0 {
+		return nil
+	}
 	made, err := s.checkpoint(ctx)
-	maps.Copy(own, made)
-	return err
+	if err != nil {
+		return err
+	}
+	return s.r.reindex(ctx, made)
 }
 
 // adoptPack puts a pack among those that the next checkpoint names. The

@@ -21,6 +21,10 @@ const (
 	maxIndexEntries = 1 << 20
 	// maxIndexObject bounds its bytes: every entry at its longest.
 	maxIndexObject = maxIndexEntries*(blob.IDSize+5*5) + 16<<20
+	// An entry has minEntry bytes at least, and entrySpace with its share of
+	// blocks and padding, mostly.
+	minEntry   = blob.IDSize + 5
+	entrySpace = 56
 )
 
 func indexName(id blob.ID) string { return "index/" + id.String() }
@@ -57,7 +61,7 @@ func (r *Repository) sealIndex(kind seal.Kind, session seal.Session, o *index.Ob
 		head.Packs[i] = indexPack{ID: p.ID, Size: p.Size}
 		ordinal[p.ID] = uint64(i)
 	}
-	out := append([]byte(nil), obj.Prefix...)
+	out := append(make([]byte, 0, entrySpace*len(o.Entries)+64<<10), obj.Prefix...) // at once, not in many steps
 	var plain []byte
 	for block := range slices.Chunk(o.Entries, blockEntries) {
 		plain = plain[:0]
@@ -186,6 +190,8 @@ func openBlocks(obj *seal.Object, head *indexHead, body []byte) (*index.Object, 
 	for i, p := range head.Packs {
 		o.Packs[i] = index.Pack{ID: p.ID, Size: p.Size}
 	}
+	// At once, not in many steps, and no more than the bytes can hold.
+	o.Entries = make([]index.Entry, 0, min(len(head.Blocks)*blockEntries, maxIndexEntries, len(body)/minEntry))
 	var plain []byte
 	for i, block := range head.Blocks {
 		if int64(block.Length) > int64(len(body)) {

@@ -240,7 +240,8 @@ func (r *Repository) reindex(ctx context.Context, own map[blob.ID]*index.Object)
 	return r.resync(ctx, own)
 }
 
-// resync reads the index objects that the index lacks; those in own are at hand.
+// resync reads the index objects that the index lacks; those in own are at hand,
+// each for once.
 func (r *Repository) resync(ctx context.Context, own map[blob.ID]*index.Object) error {
 	var names []blob.ID
 	err := r.store.List(ctx, "index/", func(name string, size int64) error {
@@ -259,6 +260,7 @@ func (r *Repository) resync(ctx context.Context, own map[blob.ID]*index.Object) 
 	}
 	err = r.index.Sync(ctx, names, func(ctx context.Context, id blob.ID) (*index.Object, error) {
 		if o, ok := own[id]; ok {
+			delete(own, id) // the index keeps this function, and o takes much memory
 			return o, nil
 		}
 		return r.loadIndex(ctx, id)
