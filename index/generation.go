@@ -56,6 +56,7 @@ type generation struct {
 	files  []file
 	lock   *os.File // holds the shared lock
 	refs   int      // guarded by Index.mu
+	trim   trimmer
 
 	mu     sync.Mutex // guards the fields below
 	opened bool
@@ -69,10 +70,17 @@ func generationDir(dir string, number uint64) string {
 	return filepath.Join(dir, fmt.Sprintf("g-%016x", number))
 }
 
+func makeGeneration(dir string, number uint64) *generation {
+	g := &generation{number: number, dir: generationDir(dir, number), refs: 1}
+	g.trim.dir = g.dir
+	return g
+}
+
 // findGeneration takes the shared lock of a generation that synced names. It
 // returns errGone if it is not there or about to be removed.
 func findGeneration(dir string, number uint64, files []file) (*generation, error) {
-	g := &generation{number: number, dir: generationDir(dir, number), files: files, refs: 1}
+	g := makeGeneration(dir, number)
+	g.files = files
 	var err error
 	if g.lock, err = os.Open(filepath.Join(g.dir, lockName)); err != nil {
 		return nil, errGone
@@ -88,7 +96,7 @@ func findGeneration(dir string, number uint64, files []file) (*generation, error
 func newGeneration(dir string) (*generation, error) {
 	for range 10 {
 		number := max(1, rand.Uint64())
-		g := &generation{number: number, dir: generationDir(dir, number), refs: 1}
+		g := makeGeneration(dir, number)
 		if err := os.Mkdir(g.dir, 0o700); err != nil {
 			return nil, fmt.Errorf("making a folder in the cache: %w", err)
 		}

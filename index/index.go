@@ -255,6 +255,7 @@ func (v *view) lookupGeneration(id blob.ID) (blob.Place, bool, error) {
 		p, ok, err = v.choose(spots, err)
 	}
 	v.gen.giveBack(txn, err)
+	v.gen.trim.touch(1)
 	return p, ok, err
 }
 

@@ -84,6 +84,7 @@ func (g *generation) open() (*badger.DB, error) {
 	if g.err = g.verify(); g.err != nil {
 		return nil, g.err
 	}
+	g.trim.start()
 	g.err = guard(func() error {
 		db, err := badger.OpenManaged(badgerOptions(g.dir).WithReadOnly(true))
 		if err != nil {
@@ -179,6 +180,7 @@ type run struct {
 	buf     *z.Buffer
 	value   []byte
 	records uint64
+	trim    trimmer
 }
 
 // startRun opens the database in dir for writing, or makes it. It has, or will
@@ -189,7 +191,8 @@ func startRun(ctx context.Context, dir string, version uint32, records uint64) (
 	if err != nil {
 		return nil, fmt.Errorf("opening Badger in %q: %w", dir, err)
 	}
-	r := &run{ctx: ctx, version: uint64(version), db: db, sw: db.NewStreamWriter(), buf: z.NewBuffer(batchSize+4096, "index")}
+	r := &run{ctx: ctx, version: uint64(version), db: db, sw: db.NewStreamWriter(), buf: z.NewBuffer(batchSize+4096, "index"), trim: trimmer{dir: dir}}
+	r.trim.start()
 	if err := r.sw.PrepareIncremental(); err != nil {
 		return nil, r.abort(err)
 	}
@@ -220,6 +223,8 @@ func (r *run) send() error {
 	if err := r.sw.Write(r.buf); err != nil {
 		return err
 	}
+	// Badger unmaps no table before it is closed. No compactor runs.
+	r.trim.touch(trimEvery)
 	r.buf.Reset()
 	return nil
 }
@@ -309,10 +314,11 @@ func (g *generation) each(fn func(blob.ID, []spot) error) (err error) {
 
 // A cursor goes through a generation in ascending order. It serves one goroutine.
 type cursor struct {
-	g   *generation
-	txn *badger.Txn
-	it  *badger.Iterator
-	err error // of a call into Badger
+	g    *generation
+	txn  *badger.Txn
+	it   *badger.Iterator
+	err  error // of a call into Badger
+	seen int   // pieces, since the tables were last trimmed
 }
 
 // cursor returns a cursor at the first piece. It sees all runs' places of a
@@ -342,9 +348,19 @@ func (c *cursor) close() {
 	c.g.giveBack(c.txn, c.err)
 }
 
+// touch counts a piece that the cursor came by.
+func (c *cursor) touch() {
+	// A table has more than 16 of them in a page.
+	if c.seen++; c.seen == 16*trimEvery {
+		c.g.trim.touch(trimEvery)
+		c.seen = 0
+	}
+}
+
 // next sets spots to the places of the piece at the cursor and goes on behind it.
 func (c *cursor) next(spots *[]spot) (id blob.ID, ok bool, err error) {
 	*spots = (*spots)[:0]
+	c.touch()
 	c.err = guard(func() (err error) {
 		for ; c.it.Valid(); c.it.Next() {
 			item := c.it.Item()
@@ -370,6 +386,7 @@ func (c *cursor) find(id blob.ID, spots *[]spot) error {
 	*spots = (*spots)[:0]
 	c.err = guard(func() (err error) {
 		for c.it.Valid() {
+			c.touch()
 			item := c.it.Item()
 			switch bytes.Compare(item.Key(), id[:]) {
 			case 0:
