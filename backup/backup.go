@@ -60,6 +60,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"log"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -228,7 +229,8 @@ func Run(ctx context.Context, r *repo.Repository, opts Options) (*Result, error)
 		}
 	}
 	intent := repo.Intent{Operation: repo.OpBackup, Store: opts.Name, Host: opts.Host, User: opts.User, Parent: run.parent.id()}
-	run.session, err = r.Begin(ctx, repo.SessionOptions{Intent: intent, Compression: opts.Compression, ClumpSize: run.limits.clumpSize, MinFree: opts.MinFree})
+	run.session, err = r.Begin(ctx, repo.SessionOptions{Intent: intent, Compression: opts.Compression, ClumpSize: run.limits.clumpSize, MinFree: opts.MinFree,
+		Workers: run.jobs() + 1}) // and the recorder
 	if err != nil {
 		return nil, err
 	}
@@ -243,6 +245,14 @@ func Run(ctx context.Context, r *repo.Repository, opts Options) (*Result, error)
 		}
 	}
 	return nil, err
+}
+
+// jobs returns how many readers there are.
+func (run *run) jobs() int {
+	if run.opts.Jobs > 0 {
+		return run.opts.Jobs
+	}
+	return runtime.GOMAXPROCS(0)
 }
 
 func newRun(ctx context.Context, r *repo.Repository, opts Options) *run {

@@ -2,7 +2,6 @@ package backup
 
 import (
 	"context"
-	"runtime"
 	"sync"
 
 	"restante/mailstore"

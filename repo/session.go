@@ -16,9 +16,10 @@ import (
 )
 
 const (
-	// packsInFlight is how many full packs may be on their way to the storage
-	// while the next ones fill.
-	packsInFlight = 2
+	// maxUnfinished is how many packs, of both kinds, are being filled or on their
+	// way to the storage, and leastUnfinished what it takes to fill both kinds.
+	maxUnfinished   = 3
+	leastUnfinished = 2
 
 	firstPackSize = 16 << 20
 	lastPackSize  = 64 << 20
@@ -47,6 +48,11 @@ type SessionOptions struct {
 	Compression Compression
 	ClumpSize   int    // raw bytes up to which clumps of heads and of texts grow; 0 for 1 MiB
 	MinFree     uint64 // bytes that are to stay free on the storage; 0 for no limit
+
+	// Workers is how many goroutines save pieces, 0 for not known. No more packs
+	// than that are unfinished at a time, two at least and three at most: what is
+	// in those is done again after a crash.
+	Workers int
 }
 
 // A Session writes pieces, and ends in a snapshot or in nothing. It begins
@@ -63,8 +69,8 @@ type Session struct {
 	// then there is no snapshot.
 	claimed *index.Set
 
-	wg     sync.WaitGroup // the packs in flight
-	flight chan struct{}  // a token for each
+	wg         sync.WaitGroup // the packs in flight
+	unfinished chan struct{}  // a token for each pack that is being filled or in flight
 
 	packSz  int  // set by Begin
 	damaged bool // set by Begin
@@ -95,7 +101,7 @@ type donePack struct {
 // Begin starts a session: it puts the intent, and refuses with a LockedError
 // when another live process on this machine works on the same store.
 func (r *Repository) Begin(ctx context.Context, opts SessionOptions) (*Session, error) {
-	s := &Session{r: r, opts: opts, flight: make(chan struct{}, packsInFlight), last: time.Now()}
+	s := &Session{r: r, opts: opts, unfinished: make(chan struct{}, unfinishedPacks(opts.Workers)), last: time.Now()}
 	rand.Read(s.id[:])
 	s.data.kind, s.tree.kind = seal.KindDataPack, seal.KindTreePack
 	// A look before leaves no trace of who waits for another.
@@ -121,6 +127,14 @@ func (r *Repository) Begin(ctx context.Context, opts SessionOptions) (*Session, 
 	}
 	s.packSz, s.claimed = packSize(r.index.Packs()), r.index.NewSet()
 	return s, nil
+}
+
+// unfinishedPacks returns how many packs may be unfinished at a time.
+func unfinishedPacks(workers int) int {
+	if workers == 0 {
+		return maxUnfinished
+	}
+	return min(max(workers, leastUnfinished), maxUnfinished)
 }
 
 // packSize returns how large packs grow: 16 MiB at first, and with the square
@@ -194,8 +208,12 @@ func (s *Session) fill(ctx context.Context, slot *packSlot, class blob.Class, pa
 		if err := s.checkSpace(ctx); err != nil {
 			return err
 		}
+		// Of the unfinished packs one at most is the other slot's, which may
+		// fill for long; the others become durable without anybody's help.
+		s.unfinished <- struct{}{}
 		p, err := newPackWriter(ctx, s.r.store, s.r.keys, slot.kind, s.id)
 		if err != nil {
+			<-s.unfinished
 			return err
 		}
 		slot.pack = p
@@ -203,6 +221,7 @@ func (s *Session) fill(ctx context.Context, slot *packSlot, class blob.Class, pa
 	if err := slot.pack.add(class, packed, raw, pieces); err != nil {
 		p := slot.pack
 		slot.pack = nil // what is in it is not what its directory would say
+		<-s.unfinished
 		return errors.Join(err, p.staged.Discard())
 	}
 	if slot.pack.directory >= maxDirectory/2 {
@@ -219,9 +238,8 @@ func (s *Session) send(ctx context.Context, slot *packSlot) {
 		return
 	}
 	slot.pack = nil
-	s.flight <- struct{}{}
 	s.wg.Go(func() {
-		defer func() { <-s.flight }()
+		defer func() { <-s.unfinished }()
 		if err := s.finish(ctx, p); err != nil {
 			s.fail(err)
 		}
