@@ -60,6 +60,7 @@ const (
 	parentSum    = 16
 	maxLeaves    = 1 << 30 // bytes of the file "leaves" that are taken seriously
 	maxBlock     = 16 << 20
+	minLeaf      = 1 + blob.IDSize + 5 + 1 + 2 + parentSum // bytes that a leaf has at least
 )
 
 // errParent says that a parent cache cannot be used.
@@ -120,7 +121,8 @@ func blocksName(number uint64) string { return fmt.Sprintf(blocksPrefix+"%016x",
 type parent struct {
 	parentHead
 	blocks *os.File
-	leaves []leafRef
+	list   []byte   // leaves, encoded: as they are they take half the room
+	at     []uint32 // where each leaf begins in list
 	rests  map[snapshot.Key]*rest
 	counts snapshot.Counts // of all leaves
 	end    int64           // of the blocks that leaves refer to
@@ -182,24 +184,20 @@ func readLeaves(path string) ([]byte, error) {
 // parse reads leaves and folders.
 func (p *parent) parse(b []byte) error {
 	d := parentDecoder{b: b}
-	for n := d.uvarint(); n > 0 && !d.bad; n-- {
-		var l leafRef
-		l.Last = snapshot.Key(d.bytes(d.uvarint()))
-		copy(l.ID[:], d.bytes(blob.IDSize))
-		c := &l.Counts
-		for _, n := range []*uint64{&c.Entries, &c.Files, &c.Messages, &c.Bytes, &c.Unsaved} {
-			*n = d.uvarint()
-		}
-		l.Cut = d.byte() == 1
-		l.offset, l.length = int64(d.uvarint()), int64(d.uvarint())
-		copy(l.sum[:], d.bytes(parentSum))
+	n := d.uvarint()
+	p.list = d.b
+	p.at = make([]uint32, 0, min(n, uint64(len(d.b)/minLeaf)))
+	var before []byte
+	for ; n > 0 && !d.bad; n-- {
+		at := len(p.list) - len(d.b)
+		l, last := d.leaf()
 		if l.offset < 0 || l.length < 0 || l.length > maxBlock || l.offset+l.length < 0 || !p.counts.Add(l.Counts) ||
-			len(p.leaves) > 0 && l.Last <= p.leaves[len(p.leaves)-1].Last {
+			len(p.at) > 0 && string(last) <= string(before) {
 			return errParent
 		}
 		p.end = max(p.end, l.offset+l.length)
 		p.live += l.length
-		p.leaves = append(p.leaves, l)
+		p.at, before = append(p.at, uint32(at)), last
 	}
 	p.rests = map[snapshot.Key]*rest{}
 	for len(d.b) > 0 {
@@ -210,6 +208,34 @@ func (p *parent) parse(b []byte) error {
 		return errParent
 	}
 	return nil
+}
+
+// leaf takes a leaf but for its last key, whose bytes it returns beside it.
+func (d *parentDecoder) leaf() (l leafRef, last []byte) {
+	last = d.bytes(d.uvarint())
+	copy(l.ID[:], d.bytes(blob.IDSize))
+	c := &l.Counts
+	for _, n := range [...]*uint64{&c.Entries, &c.Files, &c.Messages, &c.Bytes, &c.Unsaved} {
+		*n = d.uvarint()
+	}
+	l.Cut = d.byte() == 1
+	l.offset, l.length = int64(d.uvarint()), int64(d.uvarint())
+	copy(l.sum[:], d.bytes(parentSum))
+	return l, last
+}
+
+// leaf returns the i-th leaf.
+func (p *parent) leaf(i int) *leafRef {
+	d := parentDecoder{b: p.list[p.at[i]:]}
+	l, last := d.leaf()
+	l.Last = snapshot.Key(last)
+	return &l
+}
+
+// last returns the last key of the i-th leaf.
+func (p *parent) last(i int) []byte {
+	d := parentDecoder{b: p.list[p.at[i]:]}
+	return d.bytes(d.uvarint())
 }
 
 func (l *leafRef) append(b []byte) []byte {
@@ -284,7 +310,7 @@ func (p *parent) from(k snapshot.Key) *cursor {
 
 // search returns the first leaf that may hold k or a key behind it.
 func (p *parent) search(k snapshot.Key) int {
-	return sort.Search(len(p.leaves), func(i int) bool { return p.leaves[i].Last >= k })
+	return sort.Search(len(p.at), func(i int) bool { return string(p.last(i)) >= string(k) })
 }
 
 // messages returns the files directly in the folder with this key by the base
@@ -367,7 +393,7 @@ func sameBase(k []byte, base snapshot.Key) bool {
 // read takes the next record and reports whether there was one.
 func (c *cursor) read() bool {
 	for {
-		for len(c.d.b) == 0 || c.p.leaves[c.leaf].Last < c.low {
+		for len(c.d.b) == 0 || string(c.p.last(c.leaf)) < string(c.low) {
 			if !c.turn() {
 				return false
 			}
@@ -391,17 +417,16 @@ func (c *cursor) turn() bool {
 	if c.p == nil {
 		return false
 	}
-	for c.leaf++; c.leaf < len(c.p.leaves); c.leaf++ {
-		l := &c.p.leaves[c.leaf]
-		if l.Last < c.low {
+	for c.leaf++; c.leaf < len(c.p.at); c.leaf++ {
+		if string(c.p.last(c.leaf)) < string(c.low) {
 			continue
 		}
-		if block, err := c.p.block(l); err == nil && len(block) > 0 {
+		if block, err := c.p.block(c.p.leaf(c.leaf)); err == nil && len(block) > 0 {
 			c.d, c.next = parentDecoder{b: block}, known{slot: -1}
 			return true
 		}
 	}
-	c.leaf = len(c.p.leaves)
+	c.leaf = len(c.p.at)
 	return false
 }
 

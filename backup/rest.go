@@ -143,23 +143,31 @@ func (w *walker) due(r *rest) bool {
 // taken as it is: the one before it ends where the tree cuts, within the folder.
 func (p *parent) each(r *rest, fn func(i int, whole bool) bool) {
 	in := snapshot.Range{From: r.key + "\x00", To: r.key + "\x01"}
-	for i := p.search(in.From); i < len(p.leaves); i++ {
-		l := &p.leaves[i]
-		whole := i > 0 && p.leaves[i-1].Cut && in.Contains(p.leaves[i-1].Last) && l.Cut && in.Contains(l.Last)
-		if !fn(i, whole) || l.Last >= in.To {
+	begins := false // the leaf at hand does, where the tree cuts within the folder
+	first := p.search(in.From)
+	if first > 0 {
+		l := p.leaf(first - 1)
+		begins = l.Cut && in.Contains(l.Last)
+	}
+	for i := first; i < len(p.at); i++ {
+		l := p.leaf(i)
+		ends := l.Cut && in.Contains(l.Last)
+		if !fn(i, begins && ends) || l.Last >= in.To {
 			return
 		}
+		begins = ends
 	}
 }
 
 // records calls fn for the records of the i-th leaf, all of them.
 func (p *parent) records(i int, fn func(known) error) error {
-	block, err := p.block(&p.leaves[i])
+	leaf := p.leaf(i)
+	block, err := p.block(leaf)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errParent, err)
 	}
 	c := cursor{p: p, leaf: i, d: parentDecoder{b: block}, next: known{slot: -1}}
-	for n := p.leaves[i].Counts.Entries; n > 0; n-- {
+	for n := leaf.Counts.Entries; n > 0; n-- {
 		if !c.read() || c.next.leaf != i {
 			return errParent
 		}
@@ -176,7 +184,7 @@ func (w *walker) readable(r *rest) bool {
 	ok := true
 	w.run.parent.each(r, func(i int, whole bool) bool {
 		if !whole {
-			_, err := w.run.parent.block(&w.run.parent.leaves[i])
+			_, err := w.run.parent.block(w.run.parent.leaf(i))
 			ok = err == nil
 		}
 		return ok
@@ -190,7 +198,8 @@ func (w *walker) takeOver(ctx context.Context, in spot, r *rest) (err error) {
 	_, mailbox := in.info.File("")
 	p.each(r, func(i int, whole bool) bool {
 		if whole {
-			err = w.add(ctx, in.dir, nil, item{key: p.leaves[i].Last, mailbox: mailbox, leaf: &p.leaves[i], was: known{leaf: i}, behind: p.leaves[i-1].Last})
+			leaf := p.leaf(i)
+			err = w.add(ctx, in.dir, nil, item{key: leaf.Last, mailbox: mailbox, leaf: leaf, was: known{leaf: i}, behind: snapshot.Key(p.last(i - 1))})
 			return err == nil
 		}
 		err = p.records(i, func(k known) error {

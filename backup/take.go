@@ -28,8 +28,11 @@ func (rec *recorder) take(ctx context.Context, it *item) error {
 		}
 	}
 	rec.taken = append(rec.taken, r)
-	leaf := &rec.parent.leaves[r.leaf]
-	if string(r.key) != string(leaf.Last) || uint64(len(rec.taken)) != leaf.Counts.Entries {
+	if string(r.key) != string(rec.parent.last(r.leaf)) {
+		return nil
+	}
+	leaf := rec.parent.leaf(r.leaf)
+	if uint64(len(rec.taken)) != leaf.Counts.Entries {
 		return nil
 	}
 	taken, err := rec.takeWhole(ctx, snapshot.Key(rec.taken[0].key), leaf)
