@@ -20,13 +20,12 @@ import (
 //
 // The file "leaves" is written anew by each run:
 //
-//	"restante parent 3\n"
+//	"restante parent 4\n"
 //	32 bytes  hash of the options that decide what a snapshot holds
 //	16 bytes  session of the snapshot
 //	 8 bytes  start of its run, in seconds since 1970
 //	 8 bytes  number of mailboxes in it
 //	 8 bytes  number of the file of blocks
-//	uvarint   number of leaves
 //	the leaves of the snapshot's tree, in order; for each
 //	   uvarint n, n bytes: its last key; 32 bytes: its ID
 //	   uvarints: sums of entries, files, messages, bytes and unsaved paths
@@ -37,6 +36,7 @@ import (
 //	   the times of the folder, and those of its Maildir's dovecot-uidlist: uvarint
 //	   inode, varint seconds and uvarint nanoseconds of ctime and mtime, uvarint size
 //	   varint: when it was listed, in seconds since 1970
+//	 8 bytes  number of leaves
 //	16 bytes  of BLAKE3 of all before
 //
 // To the file "blocks-NUMBER", whose number is in 16 hexadecimal digits, a run
@@ -50,13 +50,14 @@ import (
 //
 // All numbers of fixed size are little endian.
 const (
-	parentMagic  = "restante parent 3\n"
+	parentMagic  = "restante parent 4\n"
 	leavesName   = "leaves"
 	blocksPrefix = "blocks-"
 )
 
 const (
 	parentHeader = len(parentMagic) + 32 + 16 + 8 + 8 + 8
+	parentTail   = 8 + parentSum
 	parentSum    = 16
 	maxLeaves    = 1 << 30 // bytes of the file "leaves" that are taken seriously
 	maxBlock     = 16 << 20
@@ -164,7 +165,7 @@ func readLeaves(path string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	if info.Size() > maxLeaves || info.Size() < int64(parentHeader+parentSum) {
+	if info.Size() > maxLeaves || info.Size() < int64(parentHeader+parentTail) {
 		return nil, errParent
 	}
 	data, err := os.ReadFile(path)
@@ -172,7 +173,7 @@ func readLeaves(path string) ([]byte, error) {
 		return nil, err
 	}
 	n := len(data) - parentSum
-	if n < parentHeader {
+	if len(data) < parentHeader+parentTail {
 		return nil, errParent
 	}
 	if sum := blob.NameOf(data[:n]); string(sum[:parentSum]) != string(data[n:]) {
@@ -183,8 +184,8 @@ func readLeaves(path string) ([]byte, error) {
 
 // parse reads leaves and folders.
 func (p *parent) parse(b []byte) error {
-	d := parentDecoder{b: b}
-	n := d.uvarint()
+	end := len(b) - (parentTail - parentSum)
+	d, n := parentDecoder{b: b[:end]}, binary.LittleEndian.Uint64(b[end:])
 	p.list = d.b
 	p.at = make([]uint32, 0, min(n, uint64(len(d.b)/minLeaf)))
 	var before []byte

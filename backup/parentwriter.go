@@ -29,9 +29,12 @@ type parentWriter struct {
 	out    *bufio.Writer
 	offset int64
 	leaves *os.File
+	list   *bufio.Writer  // to leaves
+	sum    *blob.NameHash // of what went there
+	length int            // of it
 	head   []byte
 	count  uint64 // of leaves
-	list   []byte // leaves, encoded
+	leaf   []byte // the last one, encoded
 	rests  []byte // folders, encoded
 	block  []byte // records of the leaf at hand
 }
@@ -80,8 +83,25 @@ func (w *parentWriter) create() error {
 	if err = w.blocks.Truncate(w.offset); err == nil {
 		_, err = w.blocks.Seek(w.offset, 0)
 	}
-	w.out = bufio.NewWriterSize(w.blocks, 128<<10)
+	w.out, w.list = bufio.NewWriterSize(w.blocks, 128<<10), bufio.NewWriterSize(w.leaves, 64<<10)
+	w.sum = blob.NewNameHash()
+	return errors.Join(err, w.put(w.head))
+}
+
+// put appends to the file "leaves".
+func (w *parentWriter) put(b []byte) error {
+	if w.length += len(b); w.length > maxLeaves/2 {
+		return fmt.Errorf("it would have %d bytes", w.length)
+	}
+	w.sum.Write(b)
+	_, err := w.list.Write(b)
 	return err
+}
+
+// note appends a leaf there.
+func (w *parentWriter) note(l *leafRef) {
+	w.leaf, w.count = l.append(w.leaf[:0]), w.count+1
+	w.err = w.put(w.leaf)
 }
 
 // clean removes what neither the cache in use nor this one needs.
@@ -127,8 +147,9 @@ func (w *parentWriter) write(l leafRef, block []byte) {
 	sum := blob.NameOf(block)
 	l.offset, l.length, l.sum = w.offset, int64(len(block)), [parentSum]byte(sum[:parentSum])
 	w.offset += l.length
-	w.list, w.count = l.append(w.list), w.count+1
-	_, w.err = w.out.Write(block)
+	if w.note(&l); w.err == nil {
+		_, w.err = w.out.Write(block)
+	}
 }
 
 // take takes a leaf over from the cache in use.
@@ -137,7 +158,7 @@ func (w *parentWriter) take(l *leafRef) {
 		return
 	}
 	if !w.copies {
-		w.list, w.count = l.append(w.list), w.count+1
+		w.note(l)
 		return
 	}
 	block, err := w.last.block(l)
@@ -186,21 +207,19 @@ func (w *parentWriter) commit() error {
 	return nil
 }
 
-// writeLeaves writes the file "leaves".
+// writeLeaves writes what comes behind the leaves in their file.
 func (w *parentWriter) writeLeaves() error {
-	if n := len(w.list) + len(w.rests); n > maxLeaves/2 {
-		return fmt.Errorf("it would have %d bytes", n)
+	if err := w.put(w.rests); err != nil {
+		return err
 	}
-	h := blob.NewNameHash()
-	for _, part := range [][]byte{w.head, binary.AppendUvarint(nil, w.count), w.list, w.rests} {
-		h.Write(part)
-		if _, err := w.leaves.Write(part); err != nil {
-			return err
-		}
+	if err := w.put(binary.LittleEndian.AppendUint64(nil, w.count)); err != nil {
+		return err
 	}
-	sum := h.ID()
-	_, err := w.leaves.Write(sum[:parentSum])
-	return err
+	sum := w.sum.ID()
+	if _, err := w.list.Write(sum[:parentSum]); err != nil {
+		return err
+	}
+	return w.list.Flush()
 }
 
 // forgetParent removes a parent cache that turned out to be of no use in the
