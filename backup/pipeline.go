@@ -203,14 +203,6 @@ func (run *run) pipeline(ctx context.Context, rec *recorder) error {
 	return context.Cause(ctx)
 }
 
-// jobs returns how many readers there are.
-func (run *run) jobs() int {
-	if run.opts.Jobs > 0 {
-		return run.opts.Jobs
-	}
-	return runtime.GOMAXPROCS(0)
-}
-
 // work reads batches until there are none or ctx ends. What a finished batch
 // let go, it reads too: nobody else may be free to. After an error it returns
 // the batches that it had.

@@ -51,6 +51,7 @@ func badgerOptions(dir string) badger.Options {
 		WithChecksumVerificationMode(options.OnBlockRead).
 		WithBlockCacheSize(0). // blocks are read where they are mapped
 		WithIndexCacheSize(0). // so are the tables' indexes
+		WithBloomFalsePositive(0.01).
 		WithMemTableSize(1 << 20).
 		WithNumMemtables(1).
 		WithValueThreshold(64 << 10).
