@@ -86,10 +86,10 @@
 // # Sets
 //
 // A [Set] is what a session has taken in hand: it keeps the session from storing
-// a piece twice, and is of no use after it. Half of an ID is 16 bytes. 262,144
+// a piece twice, and is of no use after it. Half of an ID is 16 bytes. 65,536
 // of them are in memory, in maps; then they become a run, a file of 16 bytes for
 // each, ascending, while the next ones gather. Four runs of one size become one,
-// so that 100 million pieces are in 16 files at most, with 1.6 GB, and as much again
+// so that 100 million pieces are in 18 files at most, with 1.6 GB, and as much again
 // while they are joined. The files are in the cache directory and, where the
 // system can do that, have no names, so that a crash leaves none; elsewhere they
 // are named claims-*, and a later fold removes those that are left.
@@ -99,7 +99,7 @@
 // of a set take 32 MiB at most: from 27 million pieces on they have fewer
 // bits, down to none, and more misses read a block of 4 KiB from each run that
 // the filters do not rule out, which is mostly in the page cache. So a set takes
-// up to 25 MiB, and 1.3 bytes a piece up to those 32 MiB, then 0.06.
+// up to 8 MiB, and 1.3 bytes a piece up to those 32 MiB, then 0.06.
 //
 // # Memory
 //
