@@ -78,5 +78,12 @@ func (s *Set) Passing(strangers []blob.ID) (n int) {
 	return n
 }
 
+// TrimEvery is how many look-ups there are between two looks at what is resident.
+const TrimEvery = trimEvery
+
+// TrimAlways makes the present generation give back what it takes of memory
+// whenever it looks.
+func (x *Index) TrimAlways() { x.view.gen.trim.above = -1 << 62 }
+
 // TrimResident gives back what the present generation takes of memory.
 func (x *Index) TrimResident() { unmapResident(x.view.gen.dir) }

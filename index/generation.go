@@ -71,9 +71,8 @@ func generationDir(dir string, number uint64) string {
 }
 
 func makeGeneration(dir string, number uint64) *generation {
-	g := &generation{number: number, dir: generationDir(dir, number), refs: 1}
-	g.trim.dir = g.dir
-	return g
+	dir = generationDir(dir, number)
+	return &generation{number: number, dir: dir, refs: 1, trim: newTrimmer(dir)}
 }
 
 // findGeneration takes the shared lock of a generation that synced names. It

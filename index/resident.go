@@ -13,12 +13,15 @@ const (
 // memory. The kernel would do so only when memory runs short, and maps 64 KiB
 // around each record that is looked at: after some look-ups, all tables.
 type trimmer struct {
-	dir string // the generation's
+	dir   string // the generation's
+	above int64  // trimAbove, but in tests
 
 	mu    sync.Mutex
 	count int   // under mu: look-ups
 	floor int64 // under mu: the resident bytes of all files when it last trimmed
 }
+
+func newTrimmer(dir string) trimmer { return trimmer{dir: dir, above: trimAbove} }
 
 // start is called before the tables are mapped.
 func (t *trimmer) start() {
@@ -39,7 +42,7 @@ func (t *trimmer) touch(n int) {
 	t.count = 0
 	now := residentFiles()
 	t.floor = min(t.floor, now)
-	if now-t.floor >= trimAbove {
+	if now-t.floor >= t.above {
 		unmapResident(t.dir)
 		t.floor = residentFiles()
 	}

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"restante/index"
 )
 
 // residentTables returns how many KiB of tables this process has in memory.
@@ -47,4 +49,25 @@ func TestTrimResident(t *testing.T) {
 		t.Errorf("%d KiB of tables are still resident", n)
 	}
 	m.check(t, x)
+}
+
+// Look-ups give it back from time to time.
+func TestLookupsTrim(t *testing.T) {
+	m, dir := newModel(32), t.TempDir()
+	x := open(t, dir)
+	x.SetLimits(1000, 1000, 0)
+	m.add(2, 0, 2000)
+	m.sync(t, x)
+	x.TrimAlways()
+	for i, id := range m.all[:index.TrimEvery] {
+		if i == index.TrimEvery-1 && residentTables(t, dir) == 0 {
+			t.Error("no table is resident while they are looked at")
+		}
+		if _, _, err := x.Lookup(id); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := residentTables(t, dir); n != 0 {
+		t.Errorf("%d KiB of tables are resident after %d look-ups", n, index.TrimEvery)
+	}
 }

@@ -192,7 +192,7 @@ func startRun(ctx context.Context, dir string, version uint32, records uint64) (
 	if err != nil {
 		return nil, fmt.Errorf("opening Badger in %q: %w", dir, err)
 	}
-	r := &run{ctx: ctx, version: uint64(version), db: db, sw: db.NewStreamWriter(), buf: z.NewBuffer(batchSize+4096, "index"), trim: trimmer{dir: dir}}
+	r := &run{ctx: ctx, version: uint64(version), db: db, sw: db.NewStreamWriter(), buf: z.NewBuffer(batchSize+4096, "index"), trim: newTrimmer(dir)}
 	r.trim.start()
 	if err := r.sw.PrepareIncremental(); err != nil {
 		return nil, r.abort(err)
