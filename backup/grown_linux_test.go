@@ -200,6 +200,36 @@ func TestClaimsBehindABorder(t *testing.T) {
 	differences(t, f.entries(f.clean()), want)
 }
 
+// TestNotesBehindABlankLine puts an empty line before the notes that a mail
+// program keeps about an mbox: they stay notes, and no message. Behind a message
+// they are one, and what follows a message that went is the first.
+func TestNotesBehindABlankLine(t *testing.T) {
+	f := newFixture(t)
+	const from = "From a@example.org Mon Jan  5 10:11:12 2026\n"
+	text := from + "X-IMAP: 1 2\n\nnotes\n\n"
+	for i := range uint64(8) {
+		text += from + "\n" + letter(i, 1500) + "\n"
+	}
+	f.write("mail/alice", text)
+	f.took()
+	f.write("mail/alice", "\n"+text)
+	f.took()
+	if n := f.entries(f.clean())["mail/alice"].Messages; n != 8 {
+		t.Errorf("%d messages", n)
+	}
+	first := from + "\n" + letter(9, 3000) + "\n"
+	f.write("mail/alice", first+text)
+	f.took()
+	if n := f.entries(f.clean())["mail/alice"].Messages; n != 10 {
+		t.Errorf("%d messages with one before the notes", n)
+	}
+	f.write("mail/alice", text)
+	f.took()
+	if n := f.entries(f.clean())["mail/alice"].Messages; n != 8 {
+		t.Errorf("%d messages without the one before the notes", n)
+	}
+}
+
 // sketches returns the paths of the sketches in the only parent cache.
 func (f *fixture) sketches() []string {
 	f.t.Helper()

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/htmlindex"
+	"golang.org/x/text/encoding/ianaindex"
 )
 
 // Limits of an envelope, in bytes.
@@ -48,6 +49,7 @@ func EnvelopeOf(head []byte) Envelope {
 	var e Envelope
 	var seen [fieldCount]bool
 	words := mime.WordDecoder{CharsetReader: charsetReader}
+	head = bytes.TrimPrefix(head, byteOrder)
 	for len(head) > 0 {
 		var name, value []byte
 		if line, _ := cutLine(head); len(trimEnd(line)) == 0 {
@@ -126,7 +128,7 @@ func (e *Envelope) set(f field, value string, words *mime.WordDecoder) {
 		if _, id, ok := strings.Cut(value, "<"); ok {
 			value, _, _ = strings.Cut(id, ">")
 		}
-		e.MessageID = clean(value)
+		e.MessageID = clean(strings.Join(strings.Fields(value), ""))
 	case fieldDate:
 		e.Date = parseDate(value)
 	case fieldFrom:
@@ -145,14 +147,16 @@ func (e *Envelope) set(f field, value string, words *mime.WordDecoder) {
 	}
 }
 
-// careless are forms of dates that programs wrote beside that of RFC 5322; what
-// has no zone is taken for UTC.
+// careless are forms of dates that programs wrote beside that of RFC 5322.
 var careless = []string{
-	time.ANSIC, time.UnixDate, "Mon Jan _2 15:04:05 2006 -0700", "Mon Jan _2 15:04:05 -0700 2006",
+	time.ANSIC, "Mon Jan _2 15:04:05 2006 -0700", "Mon Jan _2 15:04:05 -0700 2006",
 	"Mon, 2 Jan 2006 15:04:05", "2 Jan 2006 15:04:05", "Mon, 2 Jan 2006 15:04", time.RFC3339,
 }
 
+// parseDate reads a date. What has no zone, or one that nobody knows, is taken for
+// UTC, on whatever machine this is.
 func parseDate(value string) time.Time {
+	value = numericZones(value)
 	if t, err := mail.ParseDate(value); err == nil {
 		return t
 	}
@@ -179,25 +183,64 @@ func attached(contentType string) bool {
 }
 
 // decodeWords decodes the encoded words of RFC 2047 in value. What is not well
-// formed stays as it is. Bytes that are no UTF-8 and that nothing says a
+// formed stays as it is. Bytes that are mostly no UTF-8 and that nothing says a
 // charset of are taken for Windows-1252, as most such mail is from its time.
 func decodeWords(value string, words *mime.WordDecoder) string {
-	if !utf8.ValidString(value) {
+	if good, bad := runes(value); bad > good {
 		if s, err := charmap.Windows1252.NewDecoder().String(value); err == nil {
 			value = s
 		}
 	}
-	if s, err := words.DecodeHeader(value); err == nil {
+	if s, err := words.DecodeHeader(padWords(value)); err == nil {
 		value = s
 	}
 	return clean(value)
 }
 
-// clean makes s fit for an Envelope.
+// runes counts the characters of s that are not ASCII, and the bytes that are none.
+func runes(s string) (good, bad int) {
+	for i, r := range s {
+		if r == utf8.RuneError && !strings.HasPrefix(s[i:], string(utf8.RuneError)) {
+			bad++
+		} else if r >= utf8.RuneSelf {
+			good++
+		}
+	}
+	return good, bad
+}
+
+// padWords gives encoded words in base64 the padding that some programs leave out.
+func padWords(value string) string {
+	var b strings.Builder
+	for {
+		word := strings.Index(value, "=?")
+		if word < 0 {
+			break
+		}
+		charset, rest, _ := strings.Cut(value[word+2:], "?")
+		encoding, text, _ := strings.Cut(rest, "?")
+		text, _, ended := strings.Cut(text, "?=")
+		if !ended {
+			break
+		}
+		b.WriteString(value[:word] + "=?" + charset + "?" + encoding + "?" + text)
+		value = value[word+len("=????=")+len(charset)+len(encoding)+len(text):]
+		if strings.EqualFold(encoding, "B") && !strings.HasSuffix(text, "=") {
+			b.WriteString("==="[:(4-len(text)%4)%4])
+		}
+		b.WriteString("?=")
+	}
+	return b.String() + value
+}
+
+// clean makes s fit for an Envelope: it shows what it says.
 func clean(s string) string {
 	s = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
+		switch {
+		case unicode.IsControl(r):
 			return ' '
+		case unicode.Is(unicode.Bidi_Control, r), r == '\u200b', r == '\u2060', r == '\ufeff':
+			return -1
 		}
 		return r
 	}, strings.ToValidUTF8(s, "\uFFFD"))
@@ -207,12 +250,18 @@ func clean(s string) string {
 	return strings.TrimSpace(s)
 }
 
-// charsetReader decodes the charsets that browsers know. Of others what is
+// charsetReader decodes the charsets that browsers or IANA know. Of others what is
 // UTF-8, which for most is ASCII, can still be read.
 func charsetReader(charset string, in io.Reader) (io.Reader, error) {
 	name, _, _ := strings.Cut(charset, "*") // behind it comes a language: RFC 2231
+	if strings.EqualFold(name, "cp932") {
+		name = "shift_jis"
+	}
 	enc, err := htmlindex.Get(name)
 	if err != nil {
+		enc, err = ianaindex.IANA.Encoding(name)
+	}
+	if err != nil || enc == nil {
 		return in, nil
 	}
 	return enc.NewDecoder().Reader(in), nil

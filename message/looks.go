@@ -13,7 +13,7 @@ var mailFields = [...]string{
 // that mail has. To cut a file as mail that is none costs nothing but a poorer
 // cut.
 func LooksLikeMail(head []byte) bool {
-	head = bytes.TrimPrefix(head[:min(len(head), 16<<10)], []byte("\uFEFF"))
+	head = bytes.TrimPrefix(head[:min(len(head), 16<<10)], byteOrder)
 	known := 0
 	for first := true; len(head) > 0 && known < 2; first = false {
 		line, rest, whole := bytes.Cut(head, []byte{'\n'})

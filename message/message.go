@@ -125,9 +125,10 @@ type Block struct {
 	// keep about the folder: the first message, if its header has X-IMAP.
 	Message bool
 
-	// Border says that a message begins here, or in a dbox file what is before
-	// it, and that no cut on either side depends on what is on the other, but on
-	// its being a border: a Cutter that Resume begins here goes on in the same way. Only with First.
+	// Border says that the file begins here, a message behind the first one, or
+	// in a dbox file what is before a message, and that no cut on either side depends
+	// on what is on the other, but for its being a border: a Cutter that Resume begins
+	// here goes on in the same way. Only with First.
 	Border bool
 
 	Raw []byte // the bytes of the input; never empty, at most BlockSize

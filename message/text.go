@@ -79,6 +79,7 @@ func (c *Cutter) head() (Block, error) {
 // beginsHead reports whether v begins with a header field or a line that
 // separates messages.
 func beginsHead(v []byte) bool {
+	v = bytes.TrimPrefix(v, byteOrder)
 	for i, b := range v {
 		switch {
 		case b == ':':
@@ -97,6 +98,9 @@ func beginsHead(v []byte) bool {
 }
 
 const maxFieldName = 128
+
+// byteOrder is the mark that some programs begin every file with.
+var byteOrder = []byte("\uFEFF")
 
 // cutLine returns the first line of v with its end, if it has one.
 func cutLine(v []byte) (line []byte, whole bool) {
@@ -158,8 +162,9 @@ func (c *Cutter) turn(next state) Block {
 	if c.scan > c.start {
 		b = c.take(Text, c.scan-c.start, true)
 	}
-	// Where a Content-Length leads behind this, that was looked at to know that a message begins.
-	c.border = next == atMessage && !(c.mbox.claimed && c.mbox.end > c.offset())
+	// Before the first "From " line nothing has begun that could end here. Where a
+	// Content-Length leads behind this, that was looked at to know that a message begins.
+	c.border = next == atMessage && c.mbox.begun && !(c.mbox.claimed && c.mbox.end > c.offset())
 	return b
 }
 
