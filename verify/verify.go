@@ -9,9 +9,10 @@
 //     configs, key files and intents are opened.
 //  2. Every index object is opened. The packs that it names must be there, with
 //     the size that it says and a header of the right kind.
-//  3. If asked to, every pack is read from beginning to end; see
-//     [repo.Repository.CheckPack]. Its directory must list the same pieces at
-//     the same places as the index.
+//  3. If asked to, packs are read from beginning to end; see
+//     [repo.Repository.CheckPack]. Their directories must list the same pieces at
+//     the same places as the index. Where not all are read, those come first
+//     that were not read for longest, as far as this machine remembers.
 //  4. Every snapshot is opened, and of its tree every page, each but once
 //     however many snapshots share it, and with each leaf the lists of its long
 //     recipes. Every piece that a recipe names must be
@@ -30,12 +31,14 @@
 //
 // With a key that cannot read, steps 4 and 5 are left out and clumps are not
 // opened: names, headers, signatures and the hashes of packs are checked.
+// [CheckWithoutKey] goes without any: it compares bytes with names.
 package verify
 
 import (
 	"cmp"
 	"context"
 	"hash/maphash"
+	"time"
 
 	"restante/blob"
 	"restante/repo"
@@ -44,7 +47,15 @@ import (
 
 // Options say how to check.
 type Options struct {
-	ReadData bool // read all packs
+	ReadData bool // read packs from beginning to end: all of them, but for what Subset and MaxDuration say
+	Subset   Subset
+	// MaxDuration, if not 0, is how long after its beginning the check begins to
+	// read another pack. What it has begun, and all that is no pack, it ends.
+	MaxDuration time.Duration
+	// History is the path of the file in which the check remembers when packs were
+	// read, so that those come first that were not for longest; "" for none. It is
+	// a cache: nothing but the order is lost with it.
+	History string
 	// Total, if not nil, is called when it is known how many objects and bytes
 	// there are to read: the packs with ReadData, else that is not known.
 	Total func(objects, bytes uint64)
@@ -52,7 +63,8 @@ type Options struct {
 	// Several goroutines call it.
 	Done func(objects, bytes uint64)
 
-	window int // pieces looked up at once; 0 for the default
+	window int              // pieces looked up at once; 0 for the default
+	now    func() time.Time // nil for the clock
 }
 
 // A Report is what a check found.
@@ -63,7 +75,9 @@ type Report struct {
 	Pages     uint64    `json:"pages" doc:"pages of snapshots that were read"`
 	Pieces    uint64    `json:"pieces" doc:"pieces that the index names"`
 	BytesRead uint64    `json:"bytes_read" doc:"bytes of objects and of pages that were read"`
-	ReadData  bool      `json:"read_data" doc:"whether all packs were read from beginning to end"`
+	ReadData  bool      `json:"read_data" doc:"whether packs were read from beginning to end"`
+	PacksRead uint64    `json:"packs_read" doc:"how many were"`
+	Verified  string    `json:"verified,omitempty" doc:"every pack was read and found whole after this time; left out when one never was, as far as this machine remembers"`
 	Findings  []Finding `json:"findings" doc:"what is damaged, an object each; none: the repository is sound"`
 	Notes     []string  `json:"notes" doc:"what is odd, but no damage"`
 }
@@ -71,20 +85,14 @@ type Report struct {
 // Check checks the repository. Damage is in the report; an error means that
 // the check could not be done.
 func Check(ctx context.Context, r *repo.Repository, opts Options) (*Report, error) {
-	none := func(uint64, uint64) {}
-	if opts.Total == nil {
-		opts.Total = none
-	}
-	if opts.Done == nil {
-		opts.Done = none
-	}
-	opts.window = cmp.Or(opts.window, maxWindow)
+	opts.fill()
 	c := &checker{
 		r: r, close: func() {}, opts: opts, report: Report{ReadData: opts.ReadData, Findings: []Finding{}, Notes: []string{}},
 		listed: map[string]bool{}, index: map[blob.ID]int64{}, keys: map[blob.ID]bool{}, packs: map[blob.ID]*pack{},
 		findings: map[string]*finding{}, missing: map[blob.ID]bool{},
 		seen: map[blob.ID]bool{}, hit: map[blob.ID][]*finding{}, maps: map[snapshot.Root]*finding{},
 		hasher: blob.NewHasher(r.PieceKey()), sums: seeds{maphash.MakeSeed(), maphash.MakeSeed()}, keep: maxKept,
+		begun: opts.now(),
 	}
 	defer func() { c.close() }()
 	for _, step := range []func(context.Context) error{c.objects, c.indexes, c.present, c.readPacks, c.trees, c.attribute} {
@@ -95,11 +103,27 @@ func Check(ctx context.Context, r *repo.Repository, opts Options) (*Report, erro
 	return c.finish(), nil
 }
 
+// fill sets what was left out.
+func (o *Options) fill() {
+	none := func(uint64, uint64) {}
+	if o.Total == nil {
+		o.Total = none
+	}
+	if o.Done == nil {
+		o.Done = none
+	}
+	if o.now == nil {
+		o.now = time.Now
+	}
+	o.window = cmp.Or(o.window, maxWindow)
+}
+
 // A checker is one check. It belongs to the goroutine that called Check.
 type checker struct {
 	r      *repo.Repository
 	close  func() // ends what indexes began
 	opts   Options
+	begun  time.Time
 	report Report
 
 	listed    map[string]bool   // names of the snapshots that there were at the beginning
