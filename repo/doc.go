@@ -17,6 +17,7 @@
 //	index/HASH              kind 'i' or 'j'
 //	intents/SESSION         kind 'n'
 //	snapshots/SESSION       kind 's', or 'x' for a tombstone
+//	damaged/HASH            kind 'd'
 //
 // HASH is the name that the object's bytes have (BLAKE3, 64 hexadecimal
 // digits), SESSION the session that its header names (32 digits). Objects are
@@ -25,7 +26,7 @@
 //
 // # Records
 //
-// Configs, intents, snapshots and tombstones are records:
+// Configs, intents, snapshots, tombstones and records of damage are records:
 //
 //	prefix      96 bytes in mode 2, 1,184 in mode 1
 //	payload     padded and sealed: content box, part 'r', position 0
@@ -52,6 +53,9 @@
 //	           7 process, a map: 1 machine (the boot ID on Linux, else the host)
 //	             2 host   3 number   4 start time, in the system's own unit
 //	tombstone  1 time, seconds since 1970
+//	damage     1 array of packs, ascending, each [HASH, whether no piece in it
+//	           counts as stored, array of the offsets of damaged clumps,
+//	           ascending, else empty]
 //
 // The config with the highest number that opens and has the owner's signature
 // counts; others are passed over. A reader remembers the number it has seen
@@ -155,6 +159,15 @@
 //	                 config          (the key exists)
 //	removed key      config          (the key is no longer accepted) its file, which opens nothing
 //	                 key file goes
+//
+// A record of damage says which packs are not what was stored. Sessions take
+// pieces there for absent, and store them again; readers prefer other places; a
+// damaged pack that no index object names is not adopted. Several records say
+// together what is damaged. Who changes that puts a record with all and then
+// deletes those that he read.
+//
+//	damage           record          two records, which say together that more is damaged than is
+//	                 old ones go
 //
 // Index objects are put at the end of a session and at checkpoints on the way.
 // A put whose outcome is not known is settled by looking: when the name is

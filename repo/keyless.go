@@ -80,7 +80,7 @@ func (k *Keyless) CheckObject(ctx context.Context, name string, size int64, read
 // namedByBytes reports whether the objects of a part are called by the hash of
 // their bytes.
 func namedByBytes(part Part) bool {
-	return part == Packs || part == Indexes || part == KeyFiles
+	return part == Packs || part == Indexes || part == KeyFiles || part == Damaged
 }
 
 // sizeLimit returns how many bytes an object of a part has at most.
@@ -111,6 +111,8 @@ func kindsOf(part Part) []seal.Kind {
 		return []seal.Kind{seal.KindSnapshot, seal.KindTombstone}
 	case Intents:
 		return []seal.Kind{seal.KindIntent}
+	case Damaged:
+		return []seal.Kind{seal.KindDamage}
 	}
 	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"restante/blob"
 	"restante/repo"
 	"restante/storage/mem"
 )
@@ -14,6 +15,7 @@ func TestWithoutKey(t *testing.T) {
 		t.Errorf("in an empty storage: %v", err)
 	}
 	f, names, _ := inspected(t)
+	note(t, f.open(t), repo.Damage{Pack: blob.ID{1}, Whole: true})
 	k, err := repo.WithoutKey(t.Context(), f.store)
 	if err != nil {
 		t.Fatal(err)
@@ -32,7 +34,7 @@ func TestWithoutKey(t *testing.T) {
 		}
 	}
 	// What is larger than any object is not read.
-	for _, part := range []repo.Part{repo.Packs, repo.Indexes, repo.KeyFiles, repo.Configs, repo.Snapshots, repo.Intents} {
+	for _, part := range []repo.Part{repo.Packs, repo.Indexes, repo.KeyFiles, repo.Configs, repo.Snapshots, repo.Intents, repo.Damaged} {
 		read := func(int64) { t.Errorf("%s: it is read", part) }
 		if err := k.CheckObject(t.Context(), names(part)[0], 1<<40, read); err == nil || !strings.Contains(err.Error(), "more than") {
 			t.Errorf("%s of 1 TiB: %v", part, err)

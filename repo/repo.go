@@ -240,7 +240,8 @@ func (r *Repository) reindex(ctx context.Context, own map[blob.ID]*index.Object)
 	return r.resync(ctx, own)
 }
 
-// resync reads the index objects that the index lacks; those in own are at hand.
+// resync reads the index objects that the index lacks; those in own are at
+// hand. Then it reads what is known to be damaged.
 func (r *Repository) resync(ctx context.Context, own map[blob.ID]*index.Object) error {
 	var names []blob.ID
 	err := r.store.List(ctx, "index/", func(name string, size int64) error {
@@ -263,6 +264,9 @@ func (r *Repository) resync(ctx context.Context, own map[blob.ID]*index.Object) 
 		}
 		return r.loadIndex(ctx, id)
 	})
+	if err == nil {
+		err = r.readDamages(ctx)
+	}
 	r.synced = err == nil
 	return err
 }

@@ -44,7 +44,7 @@ func (c *checker) objects(ctx context.Context) error {
 		case part == repo.Packs:
 			id, _ := blob.ParseID(path.Base(name))
 			c.packs[id] = &pack{size: size}
-		case part == repo.Configs || part == repo.KeyFiles || part == repo.Intents:
+		case part == repo.Configs || part == repo.KeyFiles || part == repo.Intents || part == repo.Damaged:
 			return c.object(ctx, part, name, size)
 		default:
 			odd.meets(part, name)

@@ -75,6 +75,7 @@ func (c *checker) readPacks(ctx context.Context) error {
 // the index.
 func (c *checker) wasRead(res packResult) {
 	p := c.packs[res.id]
+	p.took(res.check)
 	for _, err := range res.check.Damage {
 		p.suspect = c.find(repo.PackName(res.id))
 		p.suspect.tell(reason(err))

@@ -22,6 +22,9 @@
 //     a damaged pack only that counts as lost which cannot be read.
 //  5. For what is lost, the snapshots and mailboxes that it belongs to are
 //     looked up, going down only to pages above it.
+//  6. Which packs are damaged is noted in the repository, unless that is not
+//     wanted or not possible, so that backups store again what was there. A pack
+//     that is noted is read in step 3, and its note goes when it is found whole.
 //
 // A damaged index object is left out of the index, and so are the pieces that
 // only it names.
@@ -52,6 +55,7 @@ type Options struct {
 	// MaxDuration, if not 0, is how long after its beginning the check begins to
 	// read another pack. What it has begun, and all that is no pack, it ends.
 	MaxDuration time.Duration
+	NoMark      bool // write nothing: do not note in the repository which packs are damaged
 	// History is the path of the file in which the check remembers when packs were
 	// read, so that those come first that were not for longest; "" for none. It is
 	// a cache: nothing but the order is lost with it.
@@ -78,6 +82,7 @@ type Report struct {
 	ReadData  bool      `json:"read_data" doc:"whether packs were read from beginning to end"`
 	PacksRead uint64    `json:"packs_read" doc:"how many were"`
 	Verified  string    `json:"verified,omitempty" doc:"every pack was read and found whole after this time; left out when one never was, as far as this machine remembers"`
+	Marked    uint64    `json:"marked" doc:"packs that are noted in the repository as damaged; backups store again what was there"`
 	Findings  []Finding `json:"findings" doc:"what is damaged, an object each; none: the repository is sound"`
 	Notes     []string  `json:"notes" doc:"what is odd, but no damage"`
 }
@@ -95,7 +100,7 @@ func Check(ctx context.Context, r *repo.Repository, opts Options) (*Report, erro
 		begun: opts.now(),
 	}
 	defer func() { c.close() }()
-	for _, step := range []func(context.Context) error{c.objects, c.indexes, c.present, c.readPacks, c.trees, c.attribute} {
+	for _, step := range []func(context.Context) error{c.objects, c.indexes, c.present, c.readPacks, c.known, c.trees, c.attribute, c.mark} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -149,6 +154,8 @@ type checker struct {
 type pack struct {
 	size  int64 // as listed; -1: it is not there
 	names []naming
+	read  bool         // from beginning to end
+	note  *repo.Damage // that reading it showed
 	// suspect, if not nil, is why pieces in the pack are only there if they
 	// can be read.
 	suspect *finding

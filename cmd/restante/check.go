@@ -28,7 +28,9 @@ by a hash of their bytes, so who keeps a copy of the repository finds bytes that
 have rotted. What is lost by them it cannot tell.
 
 What is damaged is printed, an object each: what is wrong, what is lost by it,
-and what helps. Then the exit code is 4.
+and what helps. Then the exit code is 4. Packs that are damaged are noted in the
+repository: the next backup reads the whole store and stores again what it has of
+what was there. A pack that was copied back is read, and its note goes.
 
 Examples:
   restante check --read-data
@@ -42,6 +44,7 @@ type checkOptions struct {
 	subset      verify.Subset
 	maxDuration time.Duration
 	withoutKey  bool
+	noMark      bool
 }
 
 func newCheckCommand(a *app) *cobra.Command {
@@ -69,6 +72,7 @@ func newCheckCommand(a *app) *cobra.Command {
 		return err
 	})
 	fs.BoolVar(&o.withoutKey, "without-key", false, "compare bytes with names, which needs no password, and nothing more")
+	fs.BoolVar(&o.noMark, "no-mark", false, "write nothing: do not note in the repository which packs are damaged")
 	complete(c, "read-data-subset", "5%", "10%", "25%")
 	complete(c, "max-duration", "20m", "1h", "4h")
 	return c
@@ -92,7 +96,7 @@ func parseSubset(s string) (verify.Subset, error) {
 }
 
 func (a *app) runCheck(ctx context.Context, out *output, o *checkOptions) error {
-	opts := verify.Options{ReadData: o.readData || o.subset != (verify.Subset{}) || o.maxDuration > 0, Subset: o.subset, MaxDuration: o.maxDuration}
+	opts := verify.Options{ReadData: o.readData || o.subset != (verify.Subset{}) || o.maxDuration > 0, Subset: o.subset, MaxDuration: o.maxDuration, NoMark: o.noMark}
 	check := a.checkWithKey
 	if o.withoutKey {
 		check = a.checkWithoutKey

@@ -32,6 +32,9 @@ func printCheck(out *output, r *verify.Report) error {
 	}
 	fmt.Fprintf(out, "checked %s: %s, %s, %s; read %s\n", cli.Count(r.Objects, "object", "objects"), cli.Count(r.Packs, "pack", "packs"),
 		cli.Count(r.Snapshots, "snapshot", "snapshots"), cli.Count(r.Pieces, "piece", "pieces"), cli.Size(r.BytesRead))
+	if r.Marked > 0 {
+		out.note("%s noted in the repository as damaged: the next backup stores again what it has of what was there", cli.Count(r.Marked, "pack is", "packs are"))
+	}
 	if len(r.Findings) > 0 {
 		return nil // the outcome says so
 	}
