@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,6 +25,7 @@ func (f *fixture) noted(t *testing.T) (lines []string) {
 		}
 		lines = append(lines, line)
 	}
+	slices.Sort(lines)
 	return lines
 }
 
