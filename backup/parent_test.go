@@ -55,7 +55,7 @@ func FuzzParentCache(f *testing.F) {
 
 // Whatever a file holds instead of a parent cache, it is not used.
 func FuzzParentFile(f *testing.F) {
-	f.Add([]byte("restante parent 3\n"))
+	f.Add([]byte("restante parent 4\n"))
 	f.Add(make([]byte, 200))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		dir := t.TempDir()

@@ -17,7 +17,8 @@ import (
 
 func damageName(id blob.ID) string { return "damaged/" + id.String() }
 
-// A Damage says what of a pack is damaged.
+// A Damage says what of a pack is damaged, or was before the pack went: who
+// relied on it learns from that that pieces may be lost.
 type Damage struct {
 	_     struct{} `cbor:",toarray"`
 	Pack  blob.ID
@@ -223,20 +224,18 @@ func (r *Repository) readDamages(ctx context.Context) error {
 	return nil
 }
 
-// tellDamage warns of packs that are damaged. It reports whether pieces are
-// absent because of that.
-func (r *Repository) tellDamage() bool {
+// tellDamage warns of packs that the index names and that have lost pieces.
+func (r *Repository) tellDamage() {
+	state := r.lost.now()
 	var names []string
-	for id, d := range r.lost.now().damaged {
-		if d.Loses() {
-			names = append(names, id.Short())
+	for _, p := range r.index.Packs() {
+		if d, ok := state.damaged[p.ID]; ok && d.Loses() {
+			names = append(names, p.ID.Short())
 		}
 	}
-	if len(names) == 0 {
-		return false
+	if len(names) > 0 {
+		r.warnf("%s: what was there is stored again where the mail store still has it; then run restante repair packs", packList(names, "damaged"))
 	}
-	r.warnf("%s: what was there is stored again where the mail store still has it; then run restante repair packs", packList(names, "damaged"))
-	return true
 }
 
 // packList says of packs what they are.

@@ -203,7 +203,7 @@ func TestDamagedPiecesAreStoredAgain(t *testing.T) {
 
 		again := f.open(t)
 		s = begin(t, again)
-		if !s.Damaged() {
+		if s.Absent().IsZero() {
 			t.Error("a session knows nothing of the damage")
 		}
 		for i, id := range ids {
@@ -235,7 +235,7 @@ func TestDamageWithoutLoss(t *testing.T) {
 	}
 	pack, _, _ := dataPack(t, f.store)
 	note(t, f.open(t), repo.Damage{Pack: pack})
-	if s = begin(t, f.open(t)); s.Damaged() {
+	if s = begin(t, f.open(t)); !s.Absent().IsZero() {
 		t.Error("nothing is lost, but the session is damaged")
 	}
 	if held, err := s.Holds(id); !held || err != nil {

@@ -2,6 +2,7 @@ package repo
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
@@ -27,6 +28,31 @@ type lostPacks struct {
 type absent struct {
 	lost    map[blob.ID]struct{}
 	damaged map[blob.ID]Damage
+}
+
+// sum stands for what is absent, zero for nothing.
+func (a absent) sum() blob.ID {
+	all := map[blob.ID]Damage{}
+	for id, d := range a.damaged {
+		if d.Loses() {
+			all[id] = d.normal()
+		}
+	}
+	for id := range a.lost {
+		all[id] = Damage{Pack: id, Whole: true}
+	}
+	if len(all) == 0 {
+		return blob.ID{}
+	}
+	var b []byte
+	for _, d := range sorted(all) {
+		b = append(b, d.Pack[:]...)
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(d.Clumps)))
+		for _, offset := range d.Clumps {
+			b = binary.LittleEndian.AppendUint32(b, offset)
+		}
+	}
+	return blob.NameOf(b)
 }
 
 // now returns what is absent at present.
@@ -159,7 +185,8 @@ func (s *Session) takeLost(lost map[blob.ID]struct{}) {
 	s.r.lost.mu.Lock()
 	s.r.setAbsent(absent{lost: lost, damaged: s.r.lost.now().damaged})
 	s.r.lost.mu.Unlock()
-	s.damaged = s.r.tellDamage() || len(lost) > 0
+	s.absent = s.r.lost.now().sum()
+	s.r.tellDamage()
 	if len(lost) == 0 {
 		return
 	}

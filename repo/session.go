@@ -64,8 +64,8 @@ type Session struct {
 	wg     sync.WaitGroup // the packs in flight
 	flight chan struct{}  // a token for each
 
-	packSz  int  // set by Begin
-	damaged bool // set by Begin
+	packSz int     // set by Begin
+	absent blob.ID // set by Begin
 
 	mu      sync.Mutex // guards the following
 	err     error      // of what claimed pieces and did not store them: there will be no snapshot
@@ -101,6 +101,23 @@ type donePack struct {
 // Begin starts a session: it puts the intent, and refuses with a LockedError
 // when another live process on this machine works on the same store.
 func (r *Repository) Begin(ctx context.Context, opts SessionOptions) (*Session, error) {
+	s, err := r.announce(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	err = r.reindex(ctx, nil) // once more, if it has been read already
+	if err == nil {
+		err = s.comparePacks(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.bury(context.WithoutCancel(ctx)))
+	}
+	s.packSz = packSize(r.index.Packs())
+	return s, nil
+}
+
+// announce makes a session and puts its intent.
+func (r *Repository) announce(ctx context.Context, opts SessionOptions) (*Session, error) {
 	s := &Session{r: r, opts: opts, flight: make(chan struct{}, packsInFlight), last: time.Now()}
 	rand.Read(s.id[:])
 	s.data.kind, s.tree.kind = seal.KindDataPack, seal.KindTreePack
@@ -118,17 +135,10 @@ func (r *Repository) Begin(ctx context.Context, opts SessionOptions) (*Session, 
 	if err := r.putIntent(ctx, s.id, &s.opts.Intent); err != nil {
 		return nil, err
 	}
-	err := r.checkLocks(ctx, s.id, s.opts.Intent) // again: somebody may have begun in the same moment
-	if err == nil {
-		err = r.reindex(ctx, nil) // once more, if it has been read already
-	}
-	if err == nil {
-		err = s.comparePacks(ctx)
-	}
-	if err != nil {
+	// Again: somebody may have begun in the same moment.
+	if err := r.checkLocks(ctx, s.id, s.opts.Intent); err != nil {
 		return nil, errors.Join(err, s.bury(context.WithoutCancel(ctx)))
 	}
-	s.packSz = packSize(r.index.Packs())
 	return s, nil
 }
 
@@ -148,12 +158,14 @@ func packSize(packs []index.Pack) int {
 // ID returns the session's ID, which is also the snapshot's.
 func (s *Session) ID() seal.Session { return s.id }
 
-// Damaged reports whether packs are missing that the index names, or have
-// another length than it says. What earlier snapshots refer to may be gone
-// then: Save stores again what it is given of that, but what is not read, and
-// saved, because it has not changed is not made good. [Repository.Has] tells
-// for a single piece.
-func (s *Session) Damaged() bool { return s.damaged }
+// Absent stands for all that is known to be lost: packs that are missing that
+// the index names, or have another length than it says, and what is noted as
+// damaged, of packs that are gone by now too. It is zero if there is nothing. What
+// earlier snapshots refer to may be lost then: Save stores again what it is given of
+// that. What is not read, and saved, because it has not changed is as good as it was
+// when a session with the same Absent saved it, and may be lost after any other.
+// [Repository.Has] tells for a single piece.
+func (s *Session) Absent() blob.ID { return s.absent }
 
 // Stored returns how many bytes the session has written to packs and index.
 func (s *Session) Stored() int64 {

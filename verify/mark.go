@@ -55,7 +55,11 @@ func (c *checker) mark(ctx context.Context) error {
 	}
 	_, err := c.r.NoteDamage(ctx, func(all map[blob.ID]repo.Damage) {
 		c.amend(all)
-		c.report.Marked = uint64(len(all))
+		for id := range all {
+			if p := c.packs[id]; p != nil && p.size >= 0 {
+				c.report.Marked++
+			}
+		}
 	})
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -67,13 +71,9 @@ func (c *checker) mark(ctx context.Context) error {
 	return nil
 }
 
-// amend brings what is known of damage up to date.
+// amend brings what is known of damage up to date. What is known of packs that
+// are gone stays: backups learn from it that pieces may have been lost.
 func (c *checker) amend(all map[blob.ID]repo.Damage) {
-	for id := range all {
-		if p := c.packs[id]; p == nil || p.size < 0 {
-			delete(all, id) // sessions see that it is gone
-		}
-	}
 	for id, p := range c.packs {
 		_, known := all[id]
 		switch {

@@ -86,9 +86,11 @@ func TestMarkedPiecesAreStoredAgain(t *testing.T) {
 			t.Errorf("after two backups of the same this is lost: %+v", found)
 		}
 	}
-	f.replace(t, f.names["data1"], nil) // from now on it is only missing
-	f.check(t, false)
-	wantLines(t, f.noted(t), []string{"tree1 clump"})
+	f.replace(t, f.names["data1"], nil)
+	if report := f.check(t, false); report.Marked != 1 {
+		t.Errorf("%d packs are marked", report.Marked)
+	}
+	wantLines(t, f.noted(t), []string{"data1 clump", "tree1 clump"})
 }
 
 // With a key that cannot read all of a damaged pack counts as absent, unless it
