@@ -2,9 +2,7 @@ package verify
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
-	"hash/maphash"
 	"os"
 	"path"
 	"slices"
@@ -178,10 +176,10 @@ func (c *checker) openIndex(ctx context.Context, id blob.ID) error {
 	if err != nil {
 		return err
 	}
-	tallies := make(map[blob.ID]tally, len(o.Packs))
+	tallies := make(map[blob.ID]repo.Tally, len(o.Packs))
 	for _, e := range o.Entries {
 		t := tallies[e.Place.Pack]
-		c.sums.add(&t, e.ID, e.Place)
+		c.sums.Add(&t, e.ID, e.Place)
 		tallies[e.Place.Pack] = t
 	}
 	for _, p := range o.Packs {
@@ -193,24 +191,6 @@ func (c *checker) openIndex(ctx context.Context, id blob.ID) error {
 		known.names = append(known.names, naming{index: id, tree: isTree, size: p.Size, tally: tallies[p.ID]})
 	}
 	return nil
-}
-
-// A tally stands for a set of pieces and their places in a pack, whatever
-// their order: their number, and the sums of two hashes under seeds of this
-// run. So the index and a directory can be compared without keeping either.
-type tally struct{ n, a, b uint64 }
-
-type seeds struct{ a, b maphash.Seed }
-
-func (s *seeds) add(t *tally, id blob.ID, at blob.Place) {
-	var key [blob.IDSize + 4*4]byte
-	b := append(key[:0], id[:]...)
-	for _, v := range [...]uint32{at.Offset, at.Length, at.Inner, at.Size} {
-		b = binary.LittleEndian.AppendUint32(b, v)
-	}
-	t.n++
-	t.a += maphash.Bytes(s.a, b)
-	t.b += maphash.Bytes(s.b, b)
 }
 
 func count(n uint64, one, many string) string {

@@ -83,15 +83,7 @@ func (c *checker) wasRead(res packResult) {
 	if res.check.Clumps == nil {
 		return
 	}
-	var t tally
-	for _, clump := range res.check.Clumps {
-		at := blob.Place{Clump: blob.Clump{Offset: clump.Offset, Length: clump.Length}}
-		for _, piece := range clump.Pieces {
-			at.Size = piece.Size
-			c.sums.add(&t, piece.ID, at)
-			at.Inner += piece.Size
-		}
-	}
+	t := c.sums.Clumps(res.check.Clumps)
 	for _, n := range p.names {
 		if n.tally != t {
 			f := c.find(string(repo.Indexes) + "/" + n.index.String())

@@ -40,7 +40,6 @@ package verify
 import (
 	"cmp"
 	"context"
-	"hash/maphash"
 	"time"
 
 	"restante/blob"
@@ -96,7 +95,7 @@ func Check(ctx context.Context, r *repo.Repository, opts Options) (*Report, erro
 		listed: map[string]bool{}, index: map[blob.ID]int64{}, keys: map[blob.ID]bool{}, packs: map[blob.ID]*pack{},
 		findings: map[string]*finding{}, missing: map[blob.ID]bool{},
 		seen: map[blob.ID]bool{}, hit: map[blob.ID][]*finding{}, maps: map[snapshot.Root]*finding{},
-		hasher: blob.NewHasher(r.PieceKey()), sums: seeds{maphash.MakeSeed(), maphash.MakeSeed()}, keep: maxKept,
+		hasher: blob.NewHasher(r.PieceKey()), sums: repo.NewTallier(), keep: maxKept,
 		begun: opts.now(),
 	}
 	defer func() { c.close() }()
@@ -137,7 +136,7 @@ type checker struct {
 	packs     map[blob.ID]*pack
 	snapshots []tree // that can be read
 
-	sums     seeds
+	sums     *repo.Tallier
 	hasher   *blob.Hasher
 	findings map[string]*finding // by object
 	broken   []*finding          // of index objects that cannot be opened
@@ -166,7 +165,7 @@ type naming struct {
 	index blob.ID
 	tree  bool
 	size  uint32
-	tally tally
+	tally repo.Tally
 }
 
 // A tree is what a snapshot whose record was read holds.
