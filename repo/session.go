@@ -194,6 +194,14 @@ func (s *Session) claim(id blob.ID) (bool, error) {
 	return true, nil
 }
 
+// disclaim takes back a claim of a piece that cannot be brought.
+func (s *Session) disclaim(id blob.ID) {
+	c := &s.claimed[id[0]%byte(len(s.claimed))]
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.ids, [blob.IDSize / 2]byte(id[blob.IDSize/2:]))
+}
+
 // addClump appends a packed clump to the pack of its kind, and sends the pack
 // on its way when it is full. After an error the session makes no snapshot:
 // its pieces were claimed, and others rely on that.
