@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"restante/repo"
 	"restante/seal"
 	"restante/verify"
 )
@@ -330,9 +331,15 @@ func TestKeysAgainstConfig(t *testing.T) {
 	}
 }
 
-// What the hints say about backups is so.
+// What the hints say is so.
 func TestHintsHelp(t *testing.T) {
 	whole := newFixture(t)
+	repaired := func(t *testing.T, f *fixture) {
+		t.Helper()
+		if _, err := f.open(t).RepairIndex(t.Context(), repo.RepairOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, damage := range []string{"delete", "flip"} {
 		t.Run(damage+" index", func(t *testing.T) {
 			f := whole.clone(t)
@@ -340,28 +347,41 @@ func TestHintsHelp(t *testing.T) {
 				damages[damage](t, f, f.names[role])
 			}
 			for _, found := range f.check(t, false).Findings {
-				if !strings.Contains(found.Hint, "run restante backup, which names") {
+				if !strings.Contains(found.Hint, "run restante repair index, which") {
 					t.Errorf("hint for %s: %s", found.Object, found.Hint)
 				}
 			}
-			if damage == "flip" {
-				f.replace(t, f.names["dataindex1"], nil)
-				f.replace(t, f.names["treeindex1"], nil)
-			}
-			f.backup(t, 2, "3")
+			repaired(t, f)
 			wantLines(t, f.render(f.check(t, true)), nil)
 		})
 	}
 	t.Run("delete pack", func(t *testing.T) {
 		f := whole.clone(t)
 		f.replace(t, f.names["data1"], nil)
-		if h := f.check(t, false).Findings[0].Hint; !strings.Contains(h, "move "+f.names["dataindex1"]+" out of the repository") {
+		if h := f.check(t, false).Findings[0].Hint; !strings.Contains(h, "run restante backup, which reads") || !strings.Contains(h, "then restante repair index") {
 			t.Errorf("hint: %s", h)
 		}
-		f.replace(t, f.names["dataindex1"], nil)
 		f.backup(t, 2, "3")
+		wantLines(t, f.render(f.check(t, true)), []string{"data1: it is missing | snapshot1 | bob | 1 bob/cur/007"})
+		repaired(t, f)
 		// The message of bob's that only the first snapshot had stays lost.
 		wantLines(t, f.render(f.check(t, true)), []string{"index/: 2 " + absent + " | snapshot1 | bob | 1 bob/cur/007"})
+		f.backup(t, 1, "4")
+		wantLines(t, f.render(f.check(t, true)), nil)
+	})
+	t.Run("rotten pack", func(t *testing.T) {
+		f := whole.clone(t)
+		alice := f.clumps(t, "data1")[0]
+		f.replace(t, f.names["data1"], flip(f.get(t, f.names["data1"]), int(alice.Offset)+9))
+		if h := f.check(t, true).Findings[0].Hint; !strings.Contains(h, "run restante backup, which reads") || !strings.Contains(h, "then restante repair packs") {
+			t.Errorf("hint: %s", h)
+		}
+		f.backup(t, 2, "3")
+		report, err := f.open(t).RepairPacks(t.Context(), nil, repo.RepairOptions{})
+		if err != nil || len(report.Packs) != 1 || report.Packs[0].Lost != 0 {
+			t.Errorf("%+v, %v", report, err)
+		}
+		wantLines(t, f.render(f.check(t, true)), nil)
 	})
 }
 

@@ -117,8 +117,8 @@ func exitCode(err error) int {
 
 // isDamage reports whether an error is the repository's fault.
 func isDamage(err error) bool {
-	return errors.As(err, new(*repo.DamageError)) || errors.Is(err, repo.ErrMissingPiece) ||
-		errors.Is(err, snapshot.ErrDamaged) || errors.Is(err, restore.ErrDamaged)
+	return errors.As(err, new(*repo.DamageError)) || errors.Is(err, repo.ErrBrokenIndex) || errors.Is(err, repo.ErrMostGone) ||
+		errors.Is(err, repo.ErrMissingPiece) || errors.Is(err, snapshot.ErrDamaged) || errors.Is(err, restore.ErrDamaged)
 }
 
 // isLocal reports whether err is damage beside which other things are whole:
@@ -155,6 +155,10 @@ func (a *app) hint(ran *cobra.Command, err error) string {
 		return "check RESTANTE_PASSWORD, the file or command it comes from, or the keyboard layout; every passphrase or key file added with restante key add opens it"
 	case errors.Is(err, seal.ErrTooNew):
 		return "a newer restante made this repository; upgrade this one"
+	case errors.Is(err, repo.ErrBrokenIndex):
+		return "run restante repair index, then this again"
+	case errors.Is(err, repo.ErrMostGone):
+		return "is all of the repository mounted? if the packs are gone for good, add --force"
 	case isDamage(err):
 		return damageHint(err)
 	case errors.Is(err, errEstimate):
@@ -183,7 +187,7 @@ func (a *app) goOnHint(ran *cobra.Command) string {
 		return "what is restored so far stays; run it again with --resume instead of --overwrite to go on from there"
 	case resume != nil && !resume.Changed:
 		return "what is restored so far stays; run it again with --resume to go on from there"
-	case resume != nil, ran.CommandPath() == "restante backup":
+	case resume != nil, ran.CommandPath() == "restante backup", ran.HasParent() && ran.Parent().CommandPath() == "restante repair":
 		return "nothing that was finished is lost; the same command goes on from there"
 	}
 	return ""
@@ -199,7 +203,7 @@ func damageHint(err error) string {
 		case "config", "keys":
 			return "restore what is named from a copy of the repository; nothing opens it without"
 		case "index":
-			return "restore what is named from a copy of the repository; restante check says what helps without one"
+			return "restore what is named from a copy of the repository; without one, run restante repair index"
 		}
 	}
 	return "restante check says what is affected; everything else can still be restored"
