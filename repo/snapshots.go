@@ -155,4 +155,16 @@ func (r *Repository) readSnapshot(ctx context.Context, name string, size int64) 
 	return id, payload, nil
 }
 
+// RemoveSnapshot removes a snapshot. Its intent goes first: without it the
+// session would seem to be open once its snapshot has gone. A crash between the
+// two leaves a snapshot without an intent, which lacks nothing.
+func (r *Repository) RemoveSnapshot(ctx context.Context, id seal.Session) error {
+	for _, name := range []string{intentName(id), snapshotName(id)} {
+		if err := r.store.Delete(ctx, name); err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return fmt.Errorf("removing %s: %w", name, err)
+		}
+	}
+	return nil
+}
+
 func otherSession(h seal.Header) error { return fmt.Errorf("it belongs to session %s", h.Session) }

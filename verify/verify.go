@@ -84,7 +84,23 @@ type Report struct {
 	Marked    uint64    `json:"marked" doc:"packs that are noted in the repository as damaged; backups store again what was there"`
 	Findings  []Finding `json:"findings" doc:"what is damaged, an object each; none: the repository is sound"`
 	Notes     []string  `json:"notes" doc:"what is odd, but no damage"`
+
+	losing   map[string]bool  // snapshots of which something is lost
+	manyLose bool             // not all of them are known
+	suspects map[blob.ID]bool // packs in which pieces are only there if they can be read
+	mostGone bool
 }
+
+// MostGone reports whether most of the packs that the index names are not there.
+func (r *Report) MostGone() bool { return r.mostGone }
+
+// Loses reports whether something of a snapshot is lost, or may be where very
+// many snapshots have lost something.
+func (r *Report) Loses(snapshotID string) bool { return r.manyLose || r.losing[snapshotID] }
+
+// Suspect reports whether a piece that the index places in the pack is only there
+// if it can be read.
+func (r *Report) Suspect(pack blob.ID) bool { return r.suspects[pack] }
 
 // Check checks the repository. Damage is in the report; an error means that
 // the check could not be done.

@@ -26,7 +26,7 @@ Each may run beside backups, and again after an interruption.`
 
 func newRepairCommand(a *app) *cobra.Command {
 	cmd := group(&cobra.Command{Use: "repair", Short: "Repair a damaged repository", Long: repairManual})
-	cmd.AddCommand(newRepairIndexCommand(a), newRepairPacksCommand(a))
+	cmd.AddCommand(newRepairIndexCommand(a), newRepairPacksCommand(a), newRepairSnapshotsCommand(a))
 	return cmd
 }
 

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"slices"
 	"strings"
@@ -60,6 +61,9 @@ func (s listed) info() snapshotInfo {
 		Bytes: c.Bytes, New: r.Run.NewMessages, Removed: r.Run.RemovedMessages, Flagged: r.Run.FlaggedMessages, Unlisted: r.UnlistedFolders(), Stored: r.Run.BytesStored, Unsaved: c.Unsaved, Shrunk: r.Shrunk,
 		Tags: append([]string{}, r.Tags...), Description: r.Description, Program: r.Program,
 	}
+	if r.Repaired != ([16]byte{}) {
+		info.Repaired = hex.EncodeToString(r.Repaired[:])
+	}
 	if slices.ContainsFunc(r.Roots, func(root string) bool { return !utf8.ValidString(root) }) {
 		for _, root := range r.Roots {
 			info.RootsBase64 = append(info.RootsBase64, base64.StdEncoding.EncodeToString([]byte(root)))
@@ -77,6 +81,9 @@ func (s listed) marks() string {
 	var marks []string
 	if n := s.record.Tree.Counts.Unsaved; n > 0 {
 		marks = append(marks, "incomplete: "+cli.Number(n)+" unsaved")
+	}
+	if s.record.Repaired != ([16]byte{}) {
+		marks = append(marks, "repaired")
 	}
 	if s.record.Shrunk {
 		marks = append(marks, "shrunk")
