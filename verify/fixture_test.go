@@ -244,7 +244,13 @@ type writer struct {
 
 func (f *fixture) begin(t *testing.T, r *repo.Repository) *writer {
 	t.Helper()
-	s, err := r.Begin(t.Context(), repo.SessionOptions{Intent: repo.Intent{Operation: "backup", Store: "mail", Host: "mx"}, Compression: repo.Fastest})
+	return f.beginOf(t, r, "mail")
+}
+
+// beginOf begins a session of the store of this name.
+func (f *fixture) beginOf(t *testing.T, r *repo.Repository, store string) *writer {
+	t.Helper()
+	s, err := r.Begin(t.Context(), repo.SessionOptions{Intent: repo.Intent{Operation: "backup", Store: store, Host: "mx"}, Compression: repo.Fastest})
 	if err != nil {
 		t.Fatal(err)
 	}
