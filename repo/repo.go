@@ -241,8 +241,22 @@ func (r *Repository) reindex(ctx context.Context, own map[blob.ID]*index.Object)
 }
 
 // resync reads the index objects that the index lacks; those in own are at
-// hand. Then it reads what is known to be damaged.
+// hand. Then it reads what is known to be damaged. Where an index object goes
+// between the listing and the reading, because others have taken its place, it
+// begins again.
 func (r *Repository) resync(ctx context.Context, own map[blob.ID]*index.Object) error {
+	err := r.syncOnce(ctx, own)
+	for try := 0; try < 3 && errors.Is(err, storage.ErrNotFound); try++ {
+		err = r.syncOnce(ctx, own)
+	}
+	if err == nil {
+		err = r.readDamages(ctx)
+	}
+	r.synced = err == nil
+	return err
+}
+
+func (r *Repository) syncOnce(ctx context.Context, own map[blob.ID]*index.Object) error {
 	var names []blob.ID
 	err := r.store.List(ctx, "index/", func(name string, size int64) error {
 		id, err := blob.ParseID(strings.TrimPrefix(name, "index/"))
@@ -258,17 +272,12 @@ func (r *Repository) resync(ctx context.Context, own map[blob.ID]*index.Object) 
 	if err != nil {
 		return fmt.Errorf("listing the index: %w", err)
 	}
-	err = r.index.Sync(ctx, names, func(ctx context.Context, id blob.ID) (*index.Object, error) {
+	return r.index.Sync(ctx, names, func(ctx context.Context, id blob.ID) (*index.Object, error) {
 		if o, ok := own[id]; ok {
 			return o, nil
 		}
 		return r.loadIndex(ctx, id)
 	})
-	if err == nil {
-		err = r.readDamages(ctx)
-	}
-	r.synced = err == nil
-	return err
 }
 
 // now is the time that records carry, in seconds.
