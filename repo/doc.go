@@ -47,7 +47,9 @@
 //	           3 role, 1 or 2           4 HASH of the key file, 32 bytes
 //	           5 label, at most 256 bytes
 //	           6 made, 7 removed: seconds since 1970; 7 is left out until then
-//	intent     1 operation, "backup"    2 store   3 host   4 user
+//	intent     1 operation: "backup", "repair index", "repair packs" or
+//	           "repair snapshots"
+//	           2 store   3 host   4 user
 //	           5 session of the parent snapshot, 16 bytes, zeros for none
 //	           6 started, nanoseconds since 1970
 //	           7 process, a map: 1 machine (the boot ID on Linux, else the host)
@@ -168,6 +170,20 @@
 //
 //	damage           record          two records, which say together that more is damaged than is
 //	                 old ones go
+//	repair of index  index objects   packs that are named twice
+//	                 old ones go
+//	repair of packs  damage          packs that the next repair reads
+//	                 packs           as in a session
+//	                 index objects   pieces in two packs
+//	                 index objects without the damaged packs
+//	                 old ones go     packs that no index object names, and that no session
+//	                                 adopts, because they are recorded as damaged
+//	                 packs go
+//	removed          its intent goes a snapshot without an intent, which lacks nothing
+//	snapshot         snapshot goes
+//
+// The record of damage stays when its pack has gone: a session whose parent was
+// made before learns from it that pieces may be lost.
 //
 // Index objects are put at the end of a session and at checkpoints on the way.
 // A put whose outcome is not known is settled by looking: when the name is

@@ -16,7 +16,7 @@ func intentName(id seal.Session) string { return "intents/" + id.String() }
 
 // An Intent announces what a session is about to do, before it does it.
 type Intent struct {
-	Operation string `cbor:"1,keyasint"` // "backup"
+	Operation string `cbor:"1,keyasint"` // "backup", …
 	Store     string `cbor:"2,keyasint"`
 	Host      string `cbor:"3,keyasint"` // as the snapshot will name it
 	User      string `cbor:"4,keyasint"`

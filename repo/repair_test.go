@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"restante/blob"
+	"restante/index"
 	"restante/repo"
 	"restante/seal"
 	"restante/storage"
@@ -268,9 +269,13 @@ func TestFaultsInRepairingPacks(t *testing.T) {
 		h.wantAll(t, inner, lost)
 		endSessions(t, inner)
 		// A session in between adopts nothing that is damaged, and loses nothing.
+		before := h.names(t, inner, h.packs[0])
 		s := begin(t, mustOpen(t, h.keys, inner))
 		if err := s.Abandon(t.Context()); err != nil {
 			t.Fatal(err)
+		}
+		if !before && h.names(t, inner, h.packs[0]) {
+			t.Error("a session has taken up the damaged pack")
 		}
 		h.repairPacks(t, inner)
 		if err != nil { // the run may have ended before it noted anything
@@ -278,6 +283,10 @@ func TestFaultsInRepairingPacks(t *testing.T) {
 		}
 		h.wantAll(t, inner, lost)
 		h.wantWhole(t, inner)
+		// Who has a parent from before learns that something is lost.
+		if all, err := mustOpen(t, h.keys, inner).Damages(t.Context()); err != nil || len(all) != 1 || !all[0].Loses() {
+			t.Errorf("noted: %+v, %v", all, err)
+		}
 	}
 	eachFault(t, h.base, func(t *testing.T, store *faulty.Store) error {
 		r, err := h.keys.open(t, store)
@@ -287,6 +296,16 @@ func TestFaultsInRepairingPacks(t *testing.T) {
 		_, err = r.RepairPacks(t.Context(), h.packs[:1], repo.RepairOptions{})
 		return err
 	}, check)
+}
+
+// names reports whether the index names a pack.
+func (h *hoard) names(t *testing.T, store storage.Store, pack blob.ID) bool {
+	t.Helper()
+	r := mustOpen(t, h.keys, store)
+	if _, err := r.Pieces(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(r.Packs(), func(p index.Pack) bool { return p.ID == pack })
 }
 
 // repairAgain repairs the first pack if it is there.

@@ -150,6 +150,9 @@ func (a *app) hint(ran *cobra.Command, err error) string {
 	case errors.Is(err, repo.ErrNoRepository):
 		return "restante init makes a repository; -r or RESTANTE_REPOSITORY names another"
 	case errors.As(err, new(*repo.LockedError)):
+		if ran.Flags().Lookup("retry-lock") == nil {
+			return "wait for it, then run this again"
+		}
 		return "wait for it, or give --retry-lock 1h"
 	case errors.Is(err, repo.ErrWrongKey):
 		return "check RESTANTE_PASSWORD, the file or command it comes from, or the keyboard layout; every passphrase or key file added with restante key add opens it"
