@@ -35,8 +35,8 @@ func (f *fixture) readSome(t *testing.T, history string, now func() time.Time, o
 	return report
 }
 
-// rotten returns a copy in which no data pack can be read from beginning to
-// end, so that a finding tells of each that was.
+// rotten returns a copy in which these packs are damaged, so that a finding tells
+// of each that was read.
 func rotten(t *testing.T, whole *fixture, roles ...string) *fixture {
 	t.Helper()
 	f := whole.clone(t)
@@ -45,8 +45,6 @@ func rotten(t *testing.T, whole *fixture, roles ...string) *fixture {
 	}
 	return f
 }
-
-var packRoles = []string{"data1", "tree1", "data2", "tree2"}
 
 // Whatever share is read, all packs have been read after a few runs, and those
 // first that were not for longest.
