@@ -130,63 +130,52 @@ func (h *hoard) repairIndex(t *testing.T, store storage.Store) *repo.IndexRepair
 	return out
 }
 
+// A packDamage is what can become of a pack, and of its eight pieces.
+type packDamage struct {
+	name   string
+	damage func(t *testing.T, h *hoard, store storage.Store, name string)
+	saved  int  // of the pieces; -1: some of them
+	asked  bool // nobody knows of it before a check: the pack has to be asked for
+}
+
+var packDamages = []packDamage{
+	{"a clump", func(t *testing.T, h *hoard, store storage.Store, _ string) { h.spoil(t, store) }, 7, true},
+	{"a directory", func(t *testing.T, _ *hoard, store storage.Store, name string) { flipByte(t, store, name, -100) }, 8, true},
+	{"padding", func(t *testing.T, _ *hoard, store storage.Store, name string) { flipByte(t, store, name, 100_000) }, 8, true},
+	{"an encapsulation", func(t *testing.T, _ *hoard, store storage.Store, name string) { flipByte(t, store, name, 500) }, 0, true},
+	{"missing", func(t *testing.T, _ *hoard, store storage.Store, name string) { remove(t, store, name) }, 0, false},
+	{"cut off", func(t *testing.T, _ *hoard, store storage.Store, name string) {
+		data, err := store.Get(t.Context(), name, 0, 1184+5_000, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		remove(t, store, name)
+		if err := store.Put(t.Context(), name, data); err != nil {
+			t.Fatal(err)
+		}
+	}, -1, false},
+}
+
 // Whatever is damaged of a pack: what can be read is saved, and the rest goes.
 func TestRepairPacks(t *testing.T) {
 	h := newHoard(t)
-	for _, c := range []struct {
-		name        string
-		damage      func(t *testing.T, store storage.Store, name string)
-		saved, lost uint64
-		named       bool // the pack has to be named
-	}{
-		{"a clump", func(t *testing.T, store storage.Store, _ string) { h.spoil(t, store) }, 7, 1, true},
-		{"a directory", func(t *testing.T, store storage.Store, name string) { flipByte(t, store, name, -100) }, 8, 0, true},
-		{"padding", func(t *testing.T, store storage.Store, name string) {
-			clumps, err := mustOpen(t, h.keys, store).Directory(t.Context(), h.packs[0], objects(t, store)[name])
-			if err != nil {
-				t.Fatal(err)
-			}
-			last := clumps[len(clumps)-1]
-			flipByte(t, store, name, int(last.Offset+last.Length))
-		}, 8, 0, true},
-		{"an encapsulation", func(t *testing.T, store storage.Store, name string) { flipByte(t, store, name, 500) }, 0, 8, true},
-		{"missing", func(t *testing.T, store storage.Store, name string) { remove(t, store, name) }, 0, 8, false},
-		{"cut off", func(t *testing.T, store storage.Store, name string) {
-			data, err := store.Get(t.Context(), name, 0, 1184+5_000, nil)
-			if err != nil {
-				t.Fatal(err)
-			}
-			remove(t, store, name)
-			if err := store.Put(t.Context(), name, data); err != nil {
-				t.Fatal(err)
-			}
-		}, 0, 0, false},
-	} {
+	for _, c := range packDamages {
 		t.Run(c.name, func(t *testing.T) {
 			store := copyStore(t, h.base)
-			c.damage(t, store, repo.PackName(h.packs[0]))
-			if c.named {
+			c.damage(t, h, store, repo.PackName(h.packs[0]))
+			var only []blob.ID
+			if c.asked {
 				if got := h.repairPacks(t, store); len(got.Packs)+len(got.Whole) > 0 {
 					t.Errorf("nobody knows of the damage, but %+v", got)
 				}
-			}
-			only := h.packs[:1]
-			if !c.named {
-				only = nil
+				only = h.packs[:1]
 			}
 			got := h.repairPacks(t, store, only...)
-			if len(got.Packs) != 1 || got.Packs[0].Saved+got.Packs[0].Lost != 8 || got.Packs[0].Held != 0 || c.saved+c.lost == 8 && got.Packs[0].Saved != c.saved {
+			if len(got.Packs) != 1 || got.Packs[0].Saved+got.Packs[0].Lost != 8 || got.Packs[0].Held != 0 ||
+				c.saved >= 0 && got.Packs[0].Saved != uint64(c.saved) || c.saved < 0 && got.Packs[0].Saved%8 == 0 {
 				t.Fatalf("%+v", got)
 			}
-			var lost []blob.ID
-			r := mustOpen(t, h.keys, store)
-			for _, id := range h.ids[0] {
-				if has, err := r.Has(t.Context(), id); err != nil {
-					t.Fatal(err)
-				} else if !has {
-					lost = append(lost, id)
-				}
-			}
+			lost := h.missing(t, store)
 			if uint64(len(lost)) != got.Packs[0].Lost {
 				t.Errorf("%d pieces are lost, and it says %d", len(lost), got.Packs[0].Lost)
 			}
@@ -196,6 +185,53 @@ func TestRepairPacks(t *testing.T) {
 				t.Errorf("the second time: %+v", got)
 			}
 		})
+	}
+}
+
+// missing returns the pieces of the first pack that the index does not name.
+func (h *hoard) missing(t *testing.T, store storage.Store) (lost []blob.ID) {
+	t.Helper()
+	r := mustOpen(t, h.keys, store)
+	for _, id := range h.ids[0] {
+		if has, err := r.Has(t.Context(), id); err != nil {
+			t.Fatal(err)
+		} else if !has {
+			lost = append(lost, id)
+		}
+	}
+	return lost
+}
+
+// A repair that is interrupted loses nothing, and leaves no session open.
+func TestInterruptedRepairs(t *testing.T) {
+	h := newHoard(t)
+	lost := h.spoil(t, h.base)
+	for calls := 0; ; calls++ {
+		store := copyStore(t, h.base)
+		ctx, cancel := context.WithCancel(t.Context())
+		left := calls
+		_, err := mustOpen(t, h.keys, store).RepairPacks(ctx, h.packs[:1], repo.RepairOptions{Progress: func(uint64, uint64) {
+			if left--; left < 0 {
+				cancel()
+			}
+		}})
+		cancel()
+		if err != nil && !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		all := objects(t, store)
+		for name := range all {
+			if id, isIntent := strings.CutPrefix(name, "intents/"); isIntent && all["snapshots/"+id] == 0 {
+				t.Errorf("after %d steps session %s is open", calls, id)
+			}
+		}
+		h.wantAll(t, store, lost)
+		if err == nil {
+			if calls < 5 {
+				t.Errorf("there were only %d steps", calls)
+			}
+			return
+		}
 	}
 }
 

@@ -93,56 +93,59 @@ func (f *fixture) abandon(t *testing.T) {
 	f.name(t, "3")
 }
 
+const (
+	lost1  = "index/: 762 " + absent + all1
+	shared = " | snapshot1 snapshot2 snapshot3 snapshot4 |  | pages" // the map of mailboxes
+	unlike = "dataindex2: it does not name the pieces of pack # as the pack's directory does"
+)
+
 // What can become of a repository: the cases of restic's damaged repositories. What
 // is found is exact, and so is what is left after each repair.
+var repairMatrix = []struct {
+	name   string
+	damage func(t *testing.T, f *fixture)
+	found  []string
+	after  repairs
+}{
+	{"data missing", func(t *testing.T, f *fixture) { damages["delete"](t, f, f.names["data1"]) },
+		[]string{"data1: it is missing" + all1}, repairs{index: []string{lost1}, packs: []string{lost1}}},
+	{"tree missing", func(t *testing.T, f *fixture) { damages["delete"](t, f, f.names["tree2"]) },
+		[]string{"tree2: it is missing" + tree2}, repairs{index: []string{"index/: some " + absent + tree2}, packs: []string{"index/: some " + absent + tree2}}},
+	{"index missing", func(t *testing.T, f *fixture) { damages["delete"](t, f, f.names["dataindex1"]) }, []string{lost1}, repairs{}},
+	{"index missing one piece", func(t *testing.T, f *fixture) {
+		f.forgeIndex(t, "dataindex2", seal.KindDataIndex, "data2", f.indexEntries(t, "data2")[1:])
+	}, []string{unlike, "index/: 1 piece that snapshots need is in no index object that can be read | snapshot2 | # | 1 #"}, repairs{}},
+	{"duplicates", func(t *testing.T, f *fixture) { f.twice(t) }, nil, repairs{}},
+	{"one of two duplicates damaged", func(t *testing.T, f *fixture) {
+		f.twice(t)
+		damages["flip"](t, f, f.names["data3"])
+		damages["flip"](t, f, f.names["tree1"])
+	}, []string{"data3: " + broken, "tree1: " + broken + "; " + sealed + shared}, repairs{
+		index: []string{"data3: " + broken, "tree1: " + broken + "; " + sealed + shared},
+		packs: []string{"index/: some " + absent + shared}}},
+	{"mixed", func(t *testing.T, f *fixture) {
+		f.forgeIndex(t, "dataindex2", seal.KindTreeIndex, "data2", f.indexEntries(t, "data2"))
+	}, []string{"data2: it is not of the kind that the index says"}, repairs{}},
+	{"obsolete index", func(t *testing.T, f *fixture) {
+		old := f.get(t, f.names["dataindex1"])
+		f.replace(t, f.names["data1"], flip(f.get(t, f.names["data1"]), int(f.clumps(t, "data1")[3].Offset)+40))
+		f.check(t, true)
+		f.backup(t, 1, "3")
+		f.repairPacks(t)
+		if err := f.store.Put(t.Context(), f.names["dataindex1"], old); err != nil {
+			t.Fatal(err)
+		}
+	}, []string{"data1: it is missing"}, repairs{}},
+	{"unreferenced data", func(t *testing.T, f *fixture) { f.abandon(t) }, nil, repairs{}},
+	{"unused data missing", func(t *testing.T, f *fixture) {
+		f.abandon(t)
+		damages["delete"](t, f, f.names["data3"])
+	}, []string{"data3: it is missing"}, repairs{}},
+}
+
 func TestRepairMatrix(t *testing.T) {
 	whole := newFixture(t)
-	const (
-		lost1  = "index/: 762 " + absent + all1
-		shared = " | snapshot1 snapshot2 snapshot3 snapshot4 |  | pages" // the map of mailboxes
-		unlike = "dataindex2: it does not name the pieces of pack # as the pack's directory does"
-	)
-	for _, c := range []struct {
-		name   string
-		damage func(t *testing.T, f *fixture)
-		found  []string
-		after  repairs
-	}{
-		{"data missing", func(t *testing.T, f *fixture) { damages["delete"](t, f, f.names["data1"]) },
-			[]string{"data1: it is missing" + all1}, repairs{index: []string{lost1}, packs: []string{lost1}}},
-		{"tree missing", func(t *testing.T, f *fixture) { damages["delete"](t, f, f.names["tree2"]) },
-			[]string{"tree2: it is missing" + tree2}, repairs{index: []string{"index/: some " + absent + tree2}, packs: []string{"index/: some " + absent + tree2}}},
-		{"index missing", func(t *testing.T, f *fixture) { damages["delete"](t, f, f.names["dataindex1"]) }, []string{lost1}, repairs{}},
-		{"index missing one piece", func(t *testing.T, f *fixture) {
-			f.forgeIndex(t, "dataindex2", seal.KindDataIndex, "data2", f.indexEntries(t, "data2")[1:])
-		}, []string{unlike, "index/: 1 piece that snapshots need is in no index object that can be read | snapshot2 | # | 1 #"}, repairs{}},
-		{"duplicates", func(t *testing.T, f *fixture) { f.twice(t) }, nil, repairs{}},
-		{"one of two duplicates damaged", func(t *testing.T, f *fixture) {
-			f.twice(t)
-			damages["flip"](t, f, f.names["data3"])
-			damages["flip"](t, f, f.names["tree1"])
-		}, []string{"data3: " + broken, "tree1: " + broken + "; " + sealed + shared}, repairs{
-			index: []string{"data3: " + broken, "tree1: " + broken + "; " + sealed + shared},
-			packs: []string{"index/: some " + absent + shared}}},
-		{"mixed", func(t *testing.T, f *fixture) {
-			f.forgeIndex(t, "dataindex2", seal.KindTreeIndex, "data2", f.indexEntries(t, "data2"))
-		}, []string{"data2: it is not of the kind that the index says"}, repairs{}},
-		{"obsolete index", func(t *testing.T, f *fixture) {
-			old := f.get(t, f.names["dataindex1"])
-			f.replace(t, f.names["data1"], flip(f.get(t, f.names["data1"]), int(f.clumps(t, "data1")[3].Offset)+40))
-			f.check(t, true)
-			f.backup(t, 1, "3")
-			f.repairPacks(t)
-			if err := f.store.Put(t.Context(), f.names["dataindex1"], old); err != nil {
-				t.Fatal(err)
-			}
-		}, []string{"data1: it is missing"}, repairs{}},
-		{"unreferenced data", func(t *testing.T, f *fixture) { f.abandon(t) }, nil, repairs{}},
-		{"unused data missing", func(t *testing.T, f *fixture) {
-			f.abandon(t)
-			damages["delete"](t, f, f.names["data3"])
-		}, []string{"data3: it is missing"}, repairs{}},
-	} {
+	for _, c := range repairMatrix {
 		t.Run(c.name, func(t *testing.T) {
 			f := whole.clone(t)
 			c.damage(t, f)
