@@ -482,6 +482,15 @@ func TestRefusedRepairs(t *testing.T) {
 	if got := h.repairPacks(t, store, h.packs[0]); len(got.Packs) > 0 || len(got.Whole) != 1 {
 		t.Errorf("a pack that is whole: %+v", got)
 	}
+	// A pack of which nobody knows what is in it is not taken away.
+	odd := "packs/00/" + strings.Repeat("00", 32)
+	if err := store.Put(t.Context(), odd, make([]byte, 5000)); err != nil {
+		t.Fatal(err)
+	}
+	if got := h.repairPacks(t, store, blob.ID{}); len(got.Kept) != 1 || got.Kept[0].Object != odd || len(got.Packs) > 0 || objects(t, store)[odd] != 5000 {
+		t.Errorf("a pack that nobody knows: %+v", got)
+	}
+	remove(t, store, odd)
 	for name := range objects(t, store) {
 		if strings.HasPrefix(name, "packs/") && !strings.Contains(name, h.packs[0].String()) {
 			remove(t, store, name)

@@ -17,7 +17,8 @@ import (
 // A PacksRepair tells what RepairPacks did.
 type PacksRepair struct {
 	Packs []RepairedPack `json:"packs" doc:"the packs that were damaged or gone, and are no longer referred to"`
-	Whole []string       `json:"whole" doc:"packs that were asked for, or noted as damaged, and are not"`
+	Whole []string       `json:"whole" doc:"packs that were asked for, or noted as damaged, and are not; the index may be wrong about them"`
+	Kept  []Replaced     `json:"kept" doc:"packs of which nothing is known, as no index object names them and their directories cannot be read: they were left alone"`
 }
 
 // A RepairedPack tells what became of the pieces of a pack.
@@ -51,7 +52,7 @@ func (r *Repository) RepairPacks(ctx context.Context, only []blob.ID, opts Repai
 	if !r.CanRead() {
 		return nil, ErrCannotRead
 	}
-	out := &PacksRepair{Packs: []RepairedPack{}, Whole: []string{}}
+	out := &PacksRepair{Packs: []RepairedPack{}, Whole: []string{}, Kept: []Replaced{}}
 	err := r.repair(ctx, "repair packs", opts, func(p *repairer) error {
 		pp := &packsRepair{repairer: p, out: out, targets: map[blob.ID]*target{}}
 		return pp.run(ctx, only)
@@ -192,7 +193,7 @@ func (p *packsRepair) look(ctx context.Context, id blob.ID, sizes map[blob.ID]in
 		return err
 	}
 	want, named := sizes[id]
-	if len(check.Damage) == 0 && (!named || want == size) {
+	if len(check.Damage) == 0 {
 		p.out.Whole = append(p.out.Whole, packName(id))
 		_, err := p.r.NoteDamage(ctx, func(all map[blob.ID]Damage) { delete(all, id) })
 		return err
@@ -204,6 +205,10 @@ func (p *packsRepair) look(ctx context.Context, id blob.ID, sizes map[blob.ID]in
 		t.damage = *check.Note
 	}
 	t.why, t.clumps = whyDamaged(check, size, want), check.Clumps
+	if check.Clumps == nil && !named {
+		p.out.Kept = append(p.out.Kept, Replaced{packName(id), t.why})
+		return nil
+	}
 	p.targets[id] = t
 	if check.Clumps == nil {
 		return p.fromIndex(ctx, id, t)

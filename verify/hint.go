@@ -52,6 +52,8 @@ func (c *checker) packHint(f *finding) string {
 		return "nothing that snapshots need is lost; " + copyBack + ", or run restante repair index, which takes it out of the index"
 	case p != nil && p.size < 0:
 		return fmt.Sprintf("%s; without one, run %s; then restante repair index takes it out of the index, and %s; %s", copyBack, readAll, listLost, f.rest())
+	case p != nil && len(p.names) == 0:
+		return "no index object that can be read names it; " + copyBack + ", or " + saveWhole + "; if nobody knows what is in it, move it out of the repository"
 	case !f.loses():
 		return "nothing that snapshots need is lost; " + copyBack + ", or " + saveWhole
 	}

@@ -74,12 +74,18 @@ func (a *app) runRepairPacks(ctx context.Context, out *output, o *repairOptions,
 	} else {
 		err = printPacksRepair(out, report)
 	}
-	return o.repaired(out, err, len(report.Packs) > 0)
+	if n := uint64(len(report.Kept)); err == nil && n > 0 && !o.dryRun {
+		return outcome{exitDamage, cli.Count(n, "pack is", "packs are") + " of no use; copy back index objects that name them, or move them out of the repository"}
+	}
+	return o.repaired(out, err, len(report.Packs)+len(report.Kept) > 0)
 }
 
 func printPacksRepair(out *output, r *repo.PacksRepair) error {
 	for _, name := range r.Whole {
 		fmt.Fprintf(out, "%s is whole\n", name)
+	}
+	for _, p := range r.Kept {
+		fmt.Fprintf(out, "%s was left alone, as nobody knows what is in it: %s\n", p.Object, cli.Line(p.Why))
 	}
 	var lost uint64
 	for _, p := range r.Packs {
