@@ -39,7 +39,7 @@ var ErrNoPack = errors.New("there is no such pack")
 
 // RepairPacks saves what is intact of damaged packs, and takes them away: those
 // that only names, those that are noted as damaged, and those that are gone or have
-// another length than the index says. It needs an owner's key, to prove each piece
+// another length than the index says. One of which nobody knows what is in it stays. It needs an owner's key, to prove each piece
 // that it saves; else it returns ErrCannotRead.
 //
 // The order: a record of the damage; packs with what is intact, and index objects
