@@ -23,8 +23,7 @@ func (c *checker) hint(f *finding) string {
 	part, err := repo.PartOf(f.object)
 	if err != nil {
 		if f.object == string(repo.Indexes)+"/" {
-			return "run restante repair index, which names packs again that no index object names; if something is missing after that, run " +
-				"restante backup with a new --cache-dir, which reads the whole store and stores again what is still in it; then " + listLost + "; " + f.rest()
+			return c.absenceHint(f)
 		}
 		return "if it was renamed, give it back its name; else move it out of the repository"
 	}
@@ -41,6 +40,15 @@ func (c *checker) hint(f *finding) string {
 		return c.packHint(f)
 	}
 	return copyBack + "; the other snapshots do not need it"
+}
+
+// absenceHint is for pieces that no index object names.
+func (c *checker) absenceHint(f *finding) string {
+	if c.wentAway && c.spare == 0 {
+		return "if no backup has been made since the repair, run " + readAll + "; then " + listLost + "; " + f.rest()
+	}
+	return "run restante repair index, which names packs again that no index object names; if something is missing after that, run " +
+		"restante backup with a new --cache-dir, which reads the whole store and stores again what is still in it; then " + listLost + "; " + f.rest()
 }
 
 func (c *checker) packHint(f *finding) string {

@@ -16,7 +16,11 @@ func (c *checker) known(ctx context.Context) error {
 	}
 	for _, d := range noted {
 		p := c.packs[d.Pack]
-		if p == nil || p.size < 0 || p.read {
+		if p == nil || p.size < 0 {
+			c.wentAway = c.wentAway || d.Loses()
+			continue
+		}
+		if p.read {
 			continue
 		}
 		check, err := c.readPack(ctx, d.Pack)

@@ -12,7 +12,7 @@ import (
 
 // present checks that the packs are there as the index says, and have a header.
 func (c *checker) present(ctx context.Context) error {
-	var spare, bytes uint64
+	var bytes uint64
 	for _, id := range c.packIDs() {
 		p := c.packs[id]
 		if p.size < 0 {
@@ -21,7 +21,7 @@ func (c *checker) present(ctx context.Context) error {
 			continue
 		}
 		if len(p.names) == 0 {
-			spare++
+			c.spare++
 			bytes += uint64(p.size)
 		}
 		isTree, err := c.r.PackKind(ctx, id)
@@ -40,9 +40,9 @@ func (c *checker) present(ctx context.Context) error {
 			}
 		}
 	}
-	if spare > 0 {
+	if c.spare > 0 {
 		c.report.note("%s in no index object that can be read, with %d bytes in all; an interrupted backup leaves such, and the next one takes them up",
-			count(spare, "pack is", "packs are"), bytes)
+			count(c.spare, "pack is", "packs are"), bytes)
 	}
 	return nil
 }

@@ -151,6 +151,8 @@ type checker struct {
 	keys      map[blob.ID]bool  // key files that are there
 	packs     map[blob.ID]*pack
 	snapshots []tree // that can be read
+	spare     uint64 // packs that no index object names
+	wentAway  bool   // a repair took a pack away that had lost pieces
 
 	sums     *repo.Tallier
 	hasher   *blob.Hasher

@@ -366,6 +366,9 @@ func TestHintsHelp(t *testing.T) {
 		repaired(t, f)
 		// The message of bob's that only the first snapshot had stays lost.
 		wantLines(t, f.render(f.check(t, true)), []string{"index/: 2 " + absent + " | snapshot1 | bob | 1 bob/cur/007"})
+		if h := f.check(t, false).Findings[0].Hint; !strings.HasPrefix(h, "if no backup has been made since the repair, run restante backup") {
+			t.Errorf("hint: %s", h)
+		}
 		f.backup(t, 1, "4")
 		wantLines(t, f.render(f.check(t, true)), nil)
 	})
