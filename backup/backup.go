@@ -272,9 +272,9 @@ func (run *run) record(ctx context.Context, shrunk bool) (*Result, error) {
 	if err := run.confirmParent(ctx); err != nil {
 		return nil, err
 	}
-	if run.parent != nil && run.session.Damaged() {
-		// What the parent refers to may be lost: everything is read, and what
-		// is missing is stored again.
+	if run.parent != nil && run.parent.absent != run.session.Absent() {
+		// What the parent refers to may have been lost since: everything is read,
+		// and what is missing is stored again.
 		run.dropParent()
 	}
 	cache := run.createParent()

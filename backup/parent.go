@@ -22,6 +22,8 @@ import (
 //
 //	"restante parent 4\n"
 //	32 bytes  hash of the options that decide what a snapshot holds
+//	32 bytes  what stood for all that the repository had lost then (see
+//	          [repo.Session.Absent])
 //	16 bytes  session of the snapshot
 //	 8 bytes  start of its run, in seconds since 1970
 //	 8 bytes  number of mailboxes in it
@@ -56,7 +58,7 @@ const (
 )
 
 const (
-	parentHeader = len(parentMagic) + 32 + 16 + 8 + 8 + 8
+	parentHeader = len(parentMagic) + 32 + 32 + 16 + 8 + 8 + 8
 	parentTail   = 8 + parentSum
 	parentSum    = 16
 	maxLeaves    = 1 << 30 // bytes of the file "leaves" that are taken seriously
@@ -88,6 +90,7 @@ type leafRef struct {
 // A parentHead is how a parent cache begins.
 type parentHead struct {
 	options   blob.ID
+	absent    blob.ID
 	session   [16]byte
 	started   int64
 	mailboxes uint64
@@ -96,6 +99,7 @@ type parentHead struct {
 
 func (h parentHead) encode() []byte {
 	b := append([]byte(parentMagic), h.options[:]...)
+	b = append(b, h.absent[:]...)
 	b = append(b, h.session[:]...)
 	b = binary.LittleEndian.AppendUint64(b, uint64(h.started))
 	b = binary.LittleEndian.AppendUint64(b, h.mailboxes)
@@ -108,10 +112,10 @@ func decodeHead(b []byte) (h parentHead, err error) {
 		return h, errParent
 	}
 	b = b[len(parentMagic):]
-	h.options, h.session = blob.ID(b[:32]), [16]byte(b[32:48])
-	h.started = int64(binary.LittleEndian.Uint64(b[48:]))
-	h.mailboxes = binary.LittleEndian.Uint64(b[56:])
-	h.number = binary.LittleEndian.Uint64(b[64:])
+	h.options, h.absent, h.session = blob.ID(b[:32]), blob.ID(b[32:64]), [16]byte(b[64:80])
+	h.started = int64(binary.LittleEndian.Uint64(b[80:]))
+	h.mailboxes = binary.LittleEndian.Uint64(b[88:])
+	h.number = binary.LittleEndian.Uint64(b[96:])
 	return h, nil
 }
 

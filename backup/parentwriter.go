@@ -44,7 +44,7 @@ func (run *run) createParent() *parentWriter {
 	if run.opts.DryRun {
 		return nil
 	}
-	return newParentWriter(run.parentPath(), run.parent.share(), parentHead{options: run.optionsHash(), session: run.session.ID(),
+	return newParentWriter(run.parentPath(), run.parent.share(), parentHead{options: run.optionsHash(), absent: run.session.Absent(), session: run.session.ID(),
 		started: run.started.Unix(), mailboxes: uint64(len(run.opts.Store.Mailboxes))})
 }
 

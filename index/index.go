@@ -43,12 +43,12 @@ type Index struct {
 
 	// syncing admits one change of the view at a time and guards the fields below.
 	syncing  sync.Mutex
-	again    func() error     // repeats the last Sync
-	restored bool             // the file synced has been read
-	seen     blob.ID          // its hash as it was last read or published
-	untidy   bool             // there may be generations that nobody needs
-	memory   bool             // the cache cannot be written: all that is new stays in memory
-	avoided  map[blob.ID]bool // packs; see Avoid
+	again    func() error // repeats the last Sync
+	restored bool         // the file synced has been read
+	seen     blob.ID      // its hash as it was last read or published
+	untidy   bool         // there may be generations that nobody needs
+	memory   bool         // the cache cannot be written: all that is new stays in memory
+	avoided  [][]blob.ID  // packs; see Avoid
 
 	mu   sync.Mutex // guards view, and refs of all generations
 	view *view
@@ -61,8 +61,8 @@ type view struct {
 	live  uint64      // pieces in packs that are alive
 	gen   *generation // nil if there is none
 
-	// first is asked before this one: it takes the packs to avoid for dead. It
-	// is nil if there are none, and shares the reference to gen.
+	// first is asked before this one: it takes packs to avoid for dead. It is
+	// nil if there are none, and shares the reference to gen.
 	first *view
 }
 
@@ -137,7 +137,7 @@ func (x *Index) drop(gen *generation) {
 // install makes v, with the caller's reference to its generation, the present
 // view. The caller holds syncing.
 func (x *Index) install(v *view) {
-	v.first = v.without(x.avoided)
+	v.prefer(x.avoided)
 	x.mu.Lock()
 	old := x.view
 	x.view = v
@@ -146,16 +146,29 @@ func (x *Index) install(v *view) {
 }
 
 // Avoid makes look-ups return a place in one of packs only where there is no
-// other: the storage has lost them. It takes the place of the last call.
-func (x *Index) Avoid(packs []blob.ID) {
+// other: the storage has lost them. Of several lists a place in a pack of an
+// earlier one is returned rather than in one of a later. It takes the place of the
+// last call.
+func (x *Index) Avoid(packs ...[]blob.ID) {
 	x.syncing.Lock()
 	defer x.syncing.Unlock()
-	x.avoided = make(map[blob.ID]bool, len(packs))
-	for _, id := range packs {
-		x.avoided[id] = true
-	}
+	x.avoided = packs
 	v := x.acquire() // the reference becomes the new view's
 	x.install(newView(v.state, v.gen))
+}
+
+// prefer makes v ask first in a view without the last of the lists of packs,
+// that one in a view without the last two, and so on.
+func (v *view) prefer(lists [][]blob.ID) {
+	avoided, at := map[blob.ID]bool{}, v
+	for _, list := range slices.Backward(lists) {
+		for _, id := range list {
+			avoided[id] = true
+		}
+		if w := v.without(avoided); w != nil && w.live != at.live {
+			at.first, at = w, w
+		}
+	}
 }
 
 // without returns the view in which packs are dead, nil if they are no

@@ -460,8 +460,9 @@ func TestConcurrentUse(t *testing.T) {
 	x.Close()
 }
 
-// What is avoided is only returned where there is nothing else, be the other
-// place older or newer, in Badger or not.
+// What is avoided is only returned where there is nothing else, and rather from
+// an earlier list than from a later, be the other place older or newer, in Badger
+// or not.
 func TestAvoid(t *testing.T) {
 	for _, scan := range []bool{false, true} {
 		m := newModel(17)
@@ -473,12 +474,14 @@ func TestAvoid(t *testing.T) {
 		m.add(3, 1, 2000)
 		m.sync(t, x)
 		packs, places := x.Packs(), m.places()
-		var avoid []blob.ID
-		for _, p := range packs[:3] {
-			avoid = append(avoid, p.ID)
+		ids := func(packs []index.Pack) (ids []blob.ID) {
+			for _, p := range packs {
+				ids = append(ids, p.ID)
+			}
+			return ids
 		}
-		for range 2 {
-			x.Avoid(avoid)
+		for _, avoid := range [][][]blob.ID{{ids(packs[:3])}, {ids(packs[:2]), ids(packs[2:4])}, {ids(packs[4:]), ids(packs[1:2]), ids(packs[3:4])}, {ids(packs)}, {}} {
+			x.Avoid(avoid...)
 			ids := slices.SortedFunc(maps.Keys(places), func(a, b blob.ID) int { return bytes.Compare(a[:], b[:]) })
 			err := x.LookupSorted(t.Context(), ids, func(i int, p blob.Place, ok bool) error {
 				single, known, err := x.Lookup(ids[i])
@@ -492,16 +495,18 @@ func TestAvoid(t *testing.T) {
 			if len(x.Packs()) != len(packs) {
 				t.Error("packs to avoid are not listed")
 			}
-			avoid = avoid[:0]
 		}
 		m.check(t, x)
 	}
 }
 
-func wantAvoided(t *testing.T, all []blob.Place, p blob.Place, ok bool, avoid []blob.ID) {
+func wantAvoided(t *testing.T, all []blob.Place, p blob.Place, ok bool, avoid [][]blob.ID) {
 	t.Helper()
-	other := slices.ContainsFunc(all, func(p blob.Place) bool { return !slices.Contains(avoid, p.Pack) })
-	if !ok || !slices.Contains(all, p) || other && slices.Contains(avoid, p.Pack) {
+	rank := func(p blob.Place) int {
+		return 1 + slices.IndexFunc(avoid, func(list []blob.ID) bool { return slices.Contains(list, p.Pack) })
+	}
+	better := slices.ContainsFunc(all, func(other blob.Place) bool { return rank(other) < rank(p) })
+	if !ok || !slices.Contains(all, p) || better {
 		t.Fatalf("%v, %t among %v", p, ok, all)
 	}
 }

@@ -92,14 +92,31 @@ func (s *Set) Add(id blob.ID) bool {
 	return true
 }
 
+// Has reports whether the set has a piece.
+func (s *Set) Has(id blob.ID) bool {
+	sh := &s.shards[id[0]%setShards]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return sh.has(s, half(id[blob.IDSize-halfSize:]))
+}
+
 func (sh *setShard) add(s *Set, h half) bool {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if _, ok := sh.ids[h]; ok {
+	if sh.has(s, h) {
 		return false
 	}
+	sh.ids[h] = struct{}{}
+	return true
+}
+
+// has is called with the shard's lock held.
+func (sh *setShard) has(s *Set, h half) bool {
+	if _, ok := sh.ids[h]; ok {
+		return true
+	}
 	if _, ok := sh.frozen[h]; ok {
-		return false
+		return true
 	}
 	// Asked last, and with the lock held: what is no longer frozen is in a run.
 	for _, r := range *s.runs.Load() {
@@ -113,11 +130,10 @@ func (sh *setShard) add(s *Set, h half) bool {
 			})
 		}
 		if found {
-			return false
+			return true
 		}
 	}
-	sh.ids[h] = struct{}{}
-	return true
+	return false
 }
 
 // spill moves what is in memory to a new run, and joins runs of one size. Those

@@ -19,6 +19,7 @@
 //	snapshots/SESSION       kind 's', or 'x' for a tombstone
 //	forgotten/SESSION       kind 'f'; SESSION is the snapshot's
 //	holds/SNAPSHOT-SESSION  kind 'h'; SNAPSHOT is the session of the snapshot that is held
+//	damaged/HASH            kind 'd'
 //
 // HASH is the name that the object's bytes have (BLAKE3, 64 hexadecimal
 // digits), SESSION the session that its header names (32 digits). Objects are
@@ -27,7 +28,8 @@
 //
 // # Records
 //
-// Configs, intents, snapshots, tombstones, forgotten records and holds are records:
+// Configs, intents, snapshots, tombstones, forgotten records, holds and records
+// of damage are records:
 //
 //	prefix      96 bytes in mode 2, 1,184 in mode 1
 //	payload     padded and sealed: content box, part 'r', position 0
@@ -50,7 +52,9 @@
 //	           3 role, 1 or 2           4 HASH of the key file, 32 bytes
 //	           5 label, at most 256 bytes
 //	           6 made, 7 removed: seconds since 1970; 7 is left out until then
-//	intent     1 operation, "backup" or "unforget"   2 store   3 host   4 user
+//	intent     1 operation: "backup", "unforget", "repair index", "repair packs" or
+//	           "repair snapshots"
+//	           2 store   3 host   4 user
 //	           5 session of the parent snapshot, or of that which is taken
 //	             back, 16 bytes, zeros for none
 //	           6 started, nanoseconds since 1970
@@ -61,6 +65,9 @@
 //	hold       1 session of the snapshot, 16 bytes
 //	           2 reason, at most 1,024 bytes   3 who, at most 256 bytes
 //	           4 made, 5 until: seconds since 1970; 5 is left out for no end
+//	damage     1 array of packs, ascending, each [HASH, whether no piece in it
+//	           counts as stored, array of the offsets of damaged clumps,
+//	           ascending, else empty]
 //
 // The config with the highest number that opens and has the owner's signature
 // counts; others are passed over. A reader remembers the number it has seen
@@ -170,6 +177,27 @@
 //	                 tombstone
 //	hold             hold            (the snapshot is held) an older hold of it, which holds it too
 //	                 older holds go
+//
+// A record of damage says which packs are not what was stored. Sessions take
+// pieces there for absent, and store them again; readers prefer other places; a
+// damaged pack that no index object names is not adopted. Several records say
+// together what is damaged. Who changes that puts a record with all and then
+// deletes those that he read.
+//
+//	damage           record          two records, which say together that more is damaged than is
+//	                 old ones go
+//	repair of index  index objects   packs that are named twice
+//	                 old ones go
+//	repair of packs  damage          packs that the next repair reads
+//	                 packs           as in a session
+//	                 index objects   pieces in two packs
+//	                 index objects without the damaged packs
+//	                 old ones go     packs that no index object names, and that no session
+//	                                 adopts, because they are recorded as damaged
+//	                 packs go
+//
+// The record of damage stays when its pack has gone: a session whose parent was
+// made before learns from it that pieces may be lost.
 //
 // Index objects are put at the end of a session and at checkpoints on the way:
 // when five minutes have passed since the last one, or 65,536 pieces have been

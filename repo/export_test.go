@@ -5,6 +5,7 @@ import (
 
 	"restante/blob"
 	"restante/index"
+	"restante/internal/cbor"
 )
 
 // SetPackSize makes packs end at a size that tests fill quickly.
@@ -41,6 +42,25 @@ type IndexHead = indexHead
 
 // DecodeHead decodes an index object's head.
 func DecodeHead(plain []byte) (*IndexHead, error) { return decodeHead(plain) }
+
+// DecodeDamages decodes the payload of a record of damage.
+var DecodeDamages = decodeDamages
+
+// EncodeDamages returns the payload of the first record with packs.
+func EncodeDamages(packs []Damage) ([]byte, error) {
+	for rec := range damageRecords(packs) {
+		return cbor.Marshal(rec)
+	}
+	return cbor.Marshal(damageRecord{Packs: []Damage{}})
+}
+
+// CountDamageRecords returns how many records packs need.
+func CountDamageRecords(packs []Damage) (n int) {
+	for range damageRecords(packs) {
+		n++
+	}
+	return n
+}
 
 // NewEncoder returns an encoder as clumps are compressed with.
 var NewEncoder = newEncoder

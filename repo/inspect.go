@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path"
 	"slices"
 	"sort"
@@ -30,6 +31,7 @@ const (
 	Intents   Part = "intents"
 	Forgotten Part = "forgotten"
 	Holds     Part = "holds"
+	Damaged   Part = "damaged"
 	Readme    Part = "README"
 )
 
@@ -46,7 +48,7 @@ func PartOf(name string) (Part, error) {
 		var n uint64
 		n, err = strconv.ParseUint(rest, 10, 64)
 		good = configName(n) == name
-	case KeyFiles, Indexes:
+	case KeyFiles, Indexes, Damaged:
 		_, err = blob.ParseID(rest)
 	case Packs:
 		var id blob.ID
@@ -79,7 +81,7 @@ func (r *Repository) EachObject(ctx context.Context, prefix string, fn func(name
 }
 
 // CheckObject checks an object that says all by itself: a config, a key file,
-// an intent, a forgotten record or a hold. Of the other parts it checks nothing. Any error but the
+// an intent, a forgotten record, a hold or a record of damage. Of the other parts it checks nothing. Any error but the
 // context's is damage of the object; one that was deleted meanwhile is none.
 func (r *Repository) CheckObject(ctx context.Context, name string, size int64) error {
 	part, err := PartOf(name)
@@ -116,6 +118,8 @@ func (r *Repository) CheckObject(ctx context.Context, name string, size int64) e
 		if h, err = parseHoldName(name); err == nil {
 			_, err = r.readHold(ctx, h, size)
 		}
+	case Damaged:
+		_, err = r.readDamage(ctx, name, size)
 	}
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil
@@ -158,8 +162,12 @@ func (r *Repository) WithIndex(ctx context.Context, dir string, names []blob.ID)
 	if err := x.Sync(ctx, names, r.loadIndex); err != nil {
 		return nil, errors.Join(err, x.Close())
 	}
-	return &Repository{store: r.store, keys: r.keys, config: r.config, index: x, dec: r.dec, boxes: r.boxes, pages: r.pages, warn: r.warn,
-		synced: true, refreshed: true}, nil
+	out := &Repository{store: r.store, keys: r.keys, config: r.config, index: x, dec: r.dec, boxes: r.boxes, pages: r.pages, warn: r.warn,
+		synced: true, refreshed: true}
+	if err := out.readDamages(ctx); err != nil {
+		return nil, errors.Join(err, x.Close())
+	}
+	return out, nil
 }
 
 // PackName returns the name in the storage of the pack named id.
@@ -192,6 +200,7 @@ const packSpan = 4 << 20
 type PackCheck struct {
 	Clumps []ClumpInfo // of its directory; nil when that cannot be read
 	Damage []error     // none: the pack is what its writer stored
+	Note   *Damage     // to be noted with NoteDamage; nil if there is none, or if the pack may not be read or is gone
 }
 
 // CheckPack reads the pack named id, of size bytes, once from beginning to end
@@ -201,11 +210,35 @@ type PackCheck struct {
 // key that cannot read, clumps are not opened. It calls read with the bytes
 // of each read. Its error is the context's; what else goes wrong is damage.
 func (r *Repository) CheckPack(ctx context.Context, id blob.ID, size int64, read func(n int64)) (*PackCheck, error) {
-	out := &PackCheck{}
 	if size > MaxPack {
-		out.Damage = append(out.Damage, tooLarge(size, MaxPack))
-		return out, nil
+		return &PackCheck{Damage: []error{tooLarge(size, MaxPack)}, Note: &Damage{Pack: id, Whole: true}}, nil
 	}
+	c := packCheck{note: Damage{Pack: id}}
+	r.checkPack(ctx, id, size, read, &c)
+	for _, err := range c.Damage {
+		if errors.Is(err, storage.ErrNotFound) || errors.Is(err, fs.ErrPermission) {
+			return &c.PackCheck, ctx.Err()
+		}
+	}
+	if len(c.Damage) > 0 {
+		c.Note = &c.note
+	}
+	return &c.PackCheck, ctx.Err()
+}
+
+// A packCheck is a PackCheck in the making.
+type packCheck struct {
+	PackCheck
+	note Damage
+}
+
+// spoil adds damage because of which no piece of the pack counts as stored.
+func (c *packCheck) spoil(err error) {
+	c.Damage = append(c.Damage, err)
+	c.note = Damage{Pack: c.note.Pack, Whole: true}
+}
+
+func (r *Repository) checkPack(ctx context.Context, id blob.ID, size int64, read func(n int64), out *packCheck) {
 	var obj *seal.Object
 	clumps, err := r.directory(ctx, id, size)
 	if err == nil {
@@ -213,7 +246,7 @@ func (r *Repository) CheckPack(ctx context.Context, id blob.ID, size int64, read
 		obj, err = r.packObject(ctx, id)
 	}
 	if err != nil {
-		out.Damage = append(out.Damage, fmt.Errorf("its directory: %w", err))
+		out.spoil(fmt.Errorf("its directory: %w", err))
 	}
 	name := blob.NewNameHash()
 	s := clumpChecker{r: r, obj: obj, hasher: r.hasher()}
@@ -222,8 +255,8 @@ func (r *Repository) CheckPack(ctx context.Context, id blob.ID, size int64, read
 		end, within := span(out.Clumps, next, size)
 		data, err = r.store.Get(ctx, packName(id), next, end-next, data)
 		if err != nil {
-			out.Damage = append(out.Damage, err)
-			return out, ctx.Err()
+			out.spoil(err)
+			return
 		}
 		read(int64(len(data)))
 		name.Write(data)
@@ -232,14 +265,19 @@ func (r *Repository) CheckPack(ctx context.Context, id blob.ID, size int64, read
 			at := int64(c.Offset) - next
 			if err := s.check(c, data[at:at+int64(c.Length)]); err != nil {
 				out.Damage = append(out.Damage, fmt.Errorf("clump at %d: %w", c.Offset, err))
+				if !out.note.Whole {
+					out.note.Clumps = append(out.note.Clumps, c.Offset)
+				}
 			}
 		}
 		next = end
 	}
 	if name.ID() != id {
 		out.Damage = slices.Insert(out.Damage, 0, errName)
+		if !r.CanRead() { // nobody knows which clumps are damaged
+			out.note = Damage{Pack: id, Whole: true}
+		}
 	}
-	return out, ctx.Err()
 }
 
 // span returns where a read that begins at next ends, and the clumps that lie

@@ -22,7 +22,7 @@ const (
 
 // An Intent announces what a session is about to do, before it does it.
 type Intent struct {
-	Operation string `cbor:"1,keyasint"` // OpBackup or OpUnforget
+	Operation string `cbor:"1,keyasint"` // OpBackup, …
 	Store     string `cbor:"2,keyasint"`
 	Host      string `cbor:"3,keyasint"` // as the snapshot will name it
 	User      string `cbor:"4,keyasint"`
@@ -71,9 +71,9 @@ func (r *Repository) putIntent(ctx context.Context, id seal.Session, i *Intent) 
 // each other the older goes on. Two that begin within the same moment may both
 // go on; then there are two snapshots, which harms nothing. For that reason
 // a session of another machine is no obstacle either: whether that machine
-// lives cannot be known from here. Only backups are in each other's way.
+// lives cannot be known from here. Taking a forgotten snapshot back is in nobody's way.
 func (r *Repository) checkLocks(ctx context.Context, own seal.Session, mine Intent) error {
-	if mine.Operation != OpBackup {
+	if mine.Operation == OpUnforget {
 		return nil
 	}
 	closed := map[string]bool{}
@@ -107,7 +107,7 @@ func (r *Repository) checkLocks(ctx context.Context, own seal.Session, mine Inte
 			r.warnf("%v", err)
 			continue
 		}
-		if other.Operation != OpBackup || other.Store != mine.Store || other.Host != mine.Host || !other.Process.alive() {
+		if other.Operation == OpUnforget || other.Store != mine.Store || other.Host != mine.Host || !other.Process.alive() {
 			continue
 		}
 		if younger := other.Started > mine.Started || other.Started == mine.Started && bytes.Compare(id[:], own[:]) > 0; younger {

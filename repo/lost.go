@@ -2,12 +2,12 @@ package repo
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"maps"
 	"path"
 	"slices"
-	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -17,21 +17,66 @@ import (
 
 // lostPacks are the packs that the index names and the storage has not, or not
 // whole, as far as is known: a session compares them all, a reader notices
-// those that it needs.
+// those that it needs. With them are those that are known to be damaged.
 type lostPacks struct {
-	mu     sync.Mutex                           // held while it changes
-	ids    atomic.Pointer[map[blob.ID]struct{}] // the map is not changed
-	probed map[blob.ID]uint64                   // under mu: how long a pack is at least
+	mu     sync.Mutex             // held while it changes
+	state  atomic.Pointer[absent] // what it points to is not changed
+	probed map[blob.ID]uint64     // under mu: how long a pack is at least
+}
+
+// absent is what cannot be read, or may not be.
+type absent struct {
+	lost    map[blob.ID]struct{}
+	damaged map[blob.ID]Damage
+}
+
+// sum stands for what is absent, zero for nothing.
+func (a absent) sum() blob.ID {
+	all := map[blob.ID]Damage{}
+	for id, d := range a.damaged {
+		if d.Loses() {
+			all[id] = d.normal()
+		}
+	}
+	for id := range a.lost {
+		all[id] = Damage{Pack: id, Whole: true}
+	}
+	if len(all) == 0 {
+		return blob.ID{}
+	}
+	var b []byte
+	for _, d := range sorted(all) {
+		b = append(b, d.Pack[:]...)
+		b = binary.LittleEndian.AppendUint32(b, uint32(len(d.Clumps)))
+		for _, offset := range d.Clumps {
+			b = binary.LittleEndian.AppendUint32(b, offset)
+		}
+	}
+	return blob.NameOf(b)
+}
+
+// now returns what is absent at present.
+func (l *lostPacks) now() absent {
+	if state := l.state.Load(); state != nil {
+		return *state
+	}
+	return absent{}
 }
 
 // has reports whether the pack is known to be lost.
 func (l *lostPacks) has(id blob.ID) bool {
-	ids := l.ids.Load()
-	if ids == nil {
-		return false
-	}
-	_, ok := (*ids)[id]
+	_, ok := l.now().lost[id]
 	return ok
+}
+
+// hits reports whether a place is known to be lost or damaged.
+func (l *lostPacks) hits(at blob.Clump) bool {
+	state := l.now()
+	if _, ok := state.lost[at.Pack]; ok {
+		return true
+	}
+	d, ok := state.damaged[at.Pack]
+	return ok && d.hits(at.Offset)
 }
 
 // isLoss reports whether err, of reading a pack, says that it is missing or cut off.
@@ -44,27 +89,29 @@ func isLoss(err error) bool {
 func (r *Repository) lose(pack blob.ID) bool {
 	r.lost.mu.Lock()
 	defer r.lost.mu.Unlock()
-	if r.lost.has(pack) {
+	old := r.lost.now()
+	if _, known := old.lost[pack]; known {
 		return false
 	}
-	ids := map[blob.ID]struct{}{pack: {}}
-	if old := r.lost.ids.Load(); old != nil {
-		maps.Copy(ids, *old)
-	}
-	r.setLost(ids)
+	lost := map[blob.ID]struct{}{pack: {}}
+	maps.Copy(lost, old.lost)
+	r.setAbsent(absent{lost: lost, damaged: old.damaged})
 	return true
 }
 
-// setLost makes ids the lost packs. The caller holds lost.mu.
-func (r *Repository) setLost(ids map[blob.ID]struct{}) {
-	r.lost.ids.Store(&ids)
-	r.index.Avoid(slices.Collect(maps.Keys(ids)))
+// setAbsent makes that absent which a says. Look-ups prefer a place in a pack
+// that is whole to one in a damaged pack, which may be intact, and that to one in
+// a lost pack. The caller holds lost.mu.
+func (r *Repository) setAbsent(a absent) {
+	r.lost.state.Store(&a)
+	r.index.Avoid(slices.Collect(maps.Keys(a.damaged)), slices.Collect(maps.Keys(a.lost)))
 }
 
-// holds reports whether the index names the piece in a pack that is not lost.
+// holds reports whether the index names the piece at a place that is neither
+// lost nor damaged.
 func (r *Repository) holds(id blob.ID) (bool, error) {
 	place, ok, err := r.index.Lookup(id)
-	return ok && !r.lost.has(place.Pack), err
+	return ok && !r.lost.hits(place.Clump), err
 }
 
 // probe looks whether the packs of places reach as far as the places do. It
@@ -103,7 +150,7 @@ func (r *Repository) probe(ctx context.Context, places []blob.Place) (news bool,
 
 // comparePacks compares the packs that are there with those that the index
 // names. It adopts those that only are there. Pieces in those that only are
-// named, or have another length, count as not stored.
+// named, or have another length, or are known to be damaged, count as not stored.
 func (s *Session) comparePacks(ctx context.Context) error {
 	found := map[blob.ID]int64{}
 	err := s.r.store.List(ctx, "packs/", func(name string, size int64) error {
@@ -124,35 +171,30 @@ func (s *Session) comparePacks(ctx context.Context) error {
 		delete(found, p.ID)
 	}
 	s.takeLost(lost)
+	// A damaged pack that no index names is what a repair has left: it goes.
+	for id := range s.r.lost.now().damaged {
+		delete(found, id)
+	}
 	return s.adopt(ctx, found)
 }
 
-// namedInWarning is how many lost packs a warning names.
+// namedInWarning is how many packs a warning names.
 const namedInWarning = 8
 
 func (s *Session) takeLost(lost map[blob.ID]struct{}) {
 	s.r.lost.mu.Lock()
-	s.r.setLost(lost)
+	s.r.setAbsent(absent{lost: lost, damaged: s.r.lost.now().damaged})
 	s.r.lost.mu.Unlock()
-	s.damaged = len(lost) > 0
-	if !s.damaged {
+	s.absent = s.r.lost.now().sum()
+	s.r.tellDamage()
+	if len(lost) == 0 {
 		return
 	}
 	var names []string
 	for id := range lost {
 		names = append(names, id.Short())
 	}
-	slices.Sort(names)
-	what := "1 pack is"
-	if len(names) > 1 {
-		what = fmt.Sprintf("%d packs are", len(names))
-	}
-	more := ""
-	if len(names) > namedInWarning {
-		names, more = names[:namedInWarning], " and others"
-	}
-	s.r.warnf("%s missing or cut off (%s%s): what was there is stored again where the mail store still has it; run restante check",
-		what, strings.Join(names, ", "), more)
+	s.r.warnf("%s: what was there is stored again where the mail store still has it; run restante check", packList(names, "missing or cut off"))
 }
 
 // sweep removes what killed sessions left unfinished, if the storage knows

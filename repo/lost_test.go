@@ -57,7 +57,7 @@ func testLostPacks(t *testing.T, cutOff, freshCache bool) {
 	f := newFixture(t)
 	pieces := randomPieces(60, 9)
 	s := begin(t, f.open(t))
-	if s.Damaged() {
+	if !s.Absent().IsZero() {
 		t.Error("a new repository is damaged")
 	}
 	ids := save(t, s, blob.Text, pieces...)
@@ -78,8 +78,8 @@ func testLostPacks(t *testing.T, cutOff, freshCache bool) {
 	}
 	defer r.Close()
 	s = begin(t, r)
-	if !s.Damaged() || strings.Count(warned.String(), fmt.Sprintf("%d packs are missing", n)) != 1 || strings.Count(warned.String(), "\n") != 1 {
-		t.Errorf("damaged: %t, warned of %q", s.Damaged(), warned.String())
+	if s.Absent().IsZero() || strings.Count(warned.String(), fmt.Sprintf("%d packs are missing", n)) != 1 || strings.Count(warned.String(), "\n") != 1 {
+		t.Errorf("damaged: %t, warned of %q", !s.Absent().IsZero(), warned.String())
 	}
 	if has, err := r.Has(t.Context(), ids[0]); has || err != nil {
 		t.Errorf("a lost piece: Has() = %t, %v", has, err)

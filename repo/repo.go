@@ -240,9 +240,23 @@ func (r *Repository) reindex(ctx context.Context, own map[blob.ID]*index.Object)
 	return r.resync(ctx, own)
 }
 
-// resync reads the index objects that the index lacks; those in own are at hand,
-// each for once.
+// resync reads the index objects that the index lacks; those in own are at
+// hand, each for once. Then it reads what is known to be damaged. Where an index object goes
+// between the listing and the reading, because others have taken its place, it
+// begins again.
 func (r *Repository) resync(ctx context.Context, own map[blob.ID]*index.Object) error {
+	err := r.syncOnce(ctx, own)
+	for try := 0; try < 3 && errors.Is(err, storage.ErrNotFound); try++ {
+		err = r.syncOnce(ctx, own)
+	}
+	if err == nil {
+		err = r.readDamages(ctx)
+	}
+	r.synced = err == nil
+	return err
+}
+
+func (r *Repository) syncOnce(ctx context.Context, own map[blob.ID]*index.Object) error {
 	var names []blob.ID
 	err := r.store.List(ctx, "index/", func(name string, size int64) error {
 		id, err := blob.ParseID(strings.TrimPrefix(name, "index/"))
@@ -258,15 +272,13 @@ func (r *Repository) resync(ctx context.Context, own map[blob.ID]*index.Object) 
 	if err != nil {
 		return fmt.Errorf("listing the index: %w", err)
 	}
-	err = r.index.Sync(ctx, names, func(ctx context.Context, id blob.ID) (*index.Object, error) {
+	return r.index.Sync(ctx, names, func(ctx context.Context, id blob.ID) (*index.Object, error) {
 		if o, ok := own[id]; ok {
 			delete(own, id) // the index keeps this function, and o takes much memory
 			return o, nil
 		}
 		return r.loadIndex(ctx, id)
 	})
-	r.synced = err == nil
-	return err
 }
 
 // now is the time that records carry, in seconds.

@@ -72,8 +72,8 @@ type Session struct {
 	wg         sync.WaitGroup // the packs in flight
 	unfinished chan struct{}  // a token for each pack that is being filled or in flight
 
-	packSz  int  // set by Begin
-	damaged bool // set by Begin
+	packSz int     // set by Begin
+	absent blob.ID // set by Begin
 
 	mu      sync.Mutex // guards the following
 	err     error      // of what claimed pieces and did not store them: there will be no snapshot
@@ -101,7 +101,24 @@ type donePack struct {
 // Begin starts a session: it puts the intent, and refuses with a LockedError
 // when another live process on this machine works on the same store.
 func (r *Repository) Begin(ctx context.Context, opts SessionOptions) (*Session, error) {
-	s := &Session{r: r, opts: opts, unfinished: make(chan struct{}, unfinishedPacks(opts.Workers)), last: time.Now()}
+	s, err := r.announce(ctx, opts)
+	if err != nil {
+		return nil, err
+	}
+	err = r.reindex(ctx, nil) // once more, if it has been read already
+	if err == nil {
+		err = s.comparePacks(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.bury(context.WithoutCancel(ctx)))
+	}
+	s.packSz = packSize(r.index.Packs())
+	return s, nil
+}
+
+// announce makes a session and puts its intent.
+func (r *Repository) announce(ctx context.Context, opts SessionOptions) (*Session, error) {
+	s := &Session{r: r, opts: opts, claimed: r.index.NewSet(), unfinished: make(chan struct{}, unfinishedPacks(opts.Workers)), last: time.Now()}
 	rand.Read(s.id[:])
 	s.data.kind, s.tree.kind = seal.KindDataPack, seal.KindTreePack
 	// A look before leaves no trace of who waits for another.
@@ -115,17 +132,10 @@ func (r *Repository) Begin(ctx context.Context, opts SessionOptions) (*Session, 
 	if err := r.putIntent(ctx, s.id, &s.opts.Intent); err != nil {
 		return nil, err
 	}
-	err := r.checkLocks(ctx, s.id, s.opts.Intent) // again: somebody may have begun in the same moment
-	if err == nil {
-		err = r.reindex(ctx, nil) // once more, if it has been read already
-	}
-	if err == nil {
-		err = s.comparePacks(ctx)
-	}
-	if err != nil {
+	// Again: somebody may have begun in the same moment.
+	if err := r.checkLocks(ctx, s.id, s.opts.Intent); err != nil {
 		return nil, errors.Join(err, s.bury(context.WithoutCancel(ctx)))
 	}
-	s.packSz, s.claimed = packSize(r.index.Packs()), r.index.NewSet()
 	return s, nil
 }
 
@@ -153,12 +163,14 @@ func packSize(packs []index.Pack) int {
 // ID returns the session's ID, which is also the snapshot's.
 func (s *Session) ID() seal.Session { return s.id }
 
-// Damaged reports whether packs are missing that the index names, or have
-// another length than it says. What earlier snapshots refer to may be gone
-// then: Save stores again what it is given of that, but what is not read, and
-// saved, because it has not changed is not made good. [Repository.Has] tells
-// for a single piece.
-func (s *Session) Damaged() bool { return s.damaged }
+// Absent stands for all that is known to be lost: packs that are missing that
+// the index names, or have another length than it says, and what is noted as
+// damaged, of packs that are gone by now too. It is zero if there is nothing. What
+// earlier snapshots refer to may be lost then: Save stores again what it is given of
+// that. What is not read, and saved, because it has not changed is as good as it was
+// when a session with the same Absent saved it, and may be lost after any other.
+// [Repository.Has] tells for a single piece.
+func (s *Session) Absent() blob.ID { return s.absent }
 
 // Stored returns how many bytes the session has written to packs and index.
 func (s *Session) Stored() int64 {
@@ -177,6 +189,14 @@ func (s *Session) claim(id blob.ID) (bool, error) {
 		return false, err
 	}
 	return s.claimed.Add(id), nil
+}
+
+// has reports whether a piece is stored, by this session or before it.
+func (s *Session) has(id blob.ID) (bool, error) {
+	if known, err := s.r.holds(id); err != nil || known {
+		return known, err
+	}
+	return s.claimed.Has(id), nil
 }
 
 // addClump appends a packed clump to the pack of its kind, and sends the pack

@@ -37,6 +37,7 @@ const (
 	KindTombstone Kind = 'x'
 	KindForgotten Kind = 'f' // a snapshot's forgotten record
 	KindHold      Kind = 'h'
+	KindDamage    Kind = 'd'
 )
 
 // String returns the kind's name, for messages to a person.
@@ -64,11 +65,13 @@ func (k Kind) String() string {
 		return "forgotten record"
 	case KindHold:
 		return "hold"
+	case KindDamage:
+		return "record of damage"
 	}
 	return fmt.Sprintf("kind 0x%02x", byte(k))
 }
 
-func (k Kind) valid() bool { return bytes.IndexByte([]byte("cptijsnmxfh"), byte(k)) >= 0 }
+func (k Kind) valid() bool { return bytes.IndexByte([]byte("cptijsnmxfhd"), byte(k)) >= 0 }
 
 // A Mode says who can open an object's content. Part of the format.
 type Mode byte

@@ -335,7 +335,7 @@ func TestNewObjectRefuses(t *testing.T) {
 func TestKinds(t *testing.T) {
 	owner, names := newOwner(t), map[string]bool{}
 	kinds := []seal.Kind{seal.KindConfig, seal.KindDataPack, seal.KindTreePack, seal.KindDataIndex, seal.KindTreeIndex,
-		seal.KindSnapshot, seal.KindIntent, seal.KindMark, seal.KindTombstone, seal.KindForgotten, seal.KindHold}
+		seal.KindSnapshot, seal.KindIntent, seal.KindMark, seal.KindTombstone, seal.KindForgotten, seal.KindHold, seal.KindDamage}
 	for _, kind := range kinds {
 		if h := newObject(t, owner, kind, seal.ModeIndex).Header; h.Kind != kind {
 			t.Errorf("kind %v became %v", kind, h.Kind)

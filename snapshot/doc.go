@@ -117,6 +117,7 @@
 //	7 tags     8 description          9 started      10 ended    11 parent
 //	12 tree   13 mailboxes           14 run          15 excludes
 //	16 incomplete                    17 shrunk       18 messages   19 unlisted
+//	21 session of the snapshot that this one has replaced: of a repair
 //
 // where an empty value is left out, times are [seconds, nanoseconds], trees
 // [ID, level, and the five sums], run the numbers of [Run] in order but for

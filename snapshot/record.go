@@ -50,6 +50,11 @@ type Snapshot struct {
 	Incomplete        bool     // something that exists could not be saved
 	Shrunk            bool     // made although the store had lost most mailboxes, because the user said so
 
+	// Repaired is the session of the snapshot that this one has replaced, because
+	// some of it was lost in the repository; zero: none. What was lost is entries
+	// of kind Unsaved.
+	Repaired [16]byte
+
 	// Unlisted tells which folders of messages were not listed, but taken over
 	// from the parent: bit i%8 of byte i/8 stands for the i-th folder of the tree,
 	// in the order of the keys, for which [HoldsMessages].
@@ -110,6 +115,7 @@ type wireSnapshot struct {
 
 	Messages *wireMessages `cbor:"18,keyasint,omitempty"` // nil: none
 	Unlisted []byte        `cbor:"19,keyasint,omitempty"`
+	Repaired []byte        `cbor:"21,keyasint,omitempty"` // 20 is not used
 }
 
 // wireMessages are figures of a Run that its own array has no room for.
@@ -188,6 +194,9 @@ func (s *Snapshot) Encode() ([]byte, error) {
 	if s.Parent != ([16]byte{}) {
 		w.Parent = s.Parent[:]
 	}
+	if s.Repaired != ([16]byte{}) {
+		w.Repaired = s.Repaired[:]
+	}
 	if m := (wireMessages{Removed: s.Run.RemovedMessages, Flagged: s.Run.FlaggedMessages}); m != (wireMessages{}) {
 		w.Messages = &m
 	}
@@ -222,6 +231,7 @@ func DecodeSnapshot(data []byte) (*Snapshot, error) {
 		Excludes: toStrings(w.Excludes), Incomplete: w.Incomplete, Shrunk: w.Shrunk, Unlisted: w.Unlisted,
 	}
 	copy(s.Parent[:], w.Parent)
+	copy(s.Repaired[:], w.Repaired)
 	if w.Messages != nil {
 		s.Run.RemovedMessages, s.Run.FlaggedMessages = w.Messages.Removed, w.Messages.Flagged
 	}

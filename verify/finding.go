@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -204,7 +205,23 @@ func (c *checker) finish() *Report {
 	case n > 1:
 		c.absence().tell(fmt.Sprintf("%d pieces that snapshots need are in no index object that can be read", n))
 	}
+	c.report.losing, c.report.suspects = map[string]bool{}, map[blob.ID]bool{}
+	gone, named := 0, 0
+	for id, p := range c.packs {
+		if p.size < 0 {
+			gone++
+		}
+		if len(p.names) > 0 {
+			named++
+		}
+		if p.suspect != nil || c.findings[repo.PackName(id)] != nil {
+			c.report.suspects[id] = true
+		}
+	}
+	c.report.mostGone = 2*gone > named
 	for _, f := range c.findings {
+		maps.Copy(c.report.losing, f.snapshots.known)
+		c.report.manyLose = c.report.manyLose || f.snapshots.more
 		if f.hint == "" {
 			f.hint = c.hint(f)
 		}

@@ -17,6 +17,7 @@ import (
 	"restante/repo"
 	"restante/seal"
 	"restante/snapshot"
+	"restante/storage"
 	"restante/storage/mem"
 	"restante/verify"
 )
@@ -82,7 +83,7 @@ func (f *fixture) backup(t *testing.T, n int, suffix string) {
 func (f *fixture) name(t *testing.T, suffix string) {
 	t.Helper()
 	kinds := map[seal.Kind]string{seal.KindDataPack: "data", seal.KindTreePack: "tree", seal.KindDataIndex: "dataindex",
-		seal.KindTreeIndex: "treeindex", seal.KindSnapshot: "snapshot", seal.KindIntent: "intent", seal.KindConfig: "config", seal.KindTombstone: "tombstone"}
+		seal.KindTreeIndex: "treeindex", seal.KindSnapshot: "snapshot", seal.KindIntent: "intent", seal.KindConfig: "config", seal.KindTombstone: "tombstone", seal.KindDamage: "damage"}
 	err := f.store.List(t.Context(), "", func(name string, _ int64) error {
 		if f.roles[name] != "" {
 			return nil
@@ -104,16 +105,36 @@ func (f *fixture) name(t *testing.T, suffix string) {
 
 func (f *fixture) open(t *testing.T) *repo.Repository {
 	t.Helper()
+	return f.openOn(t, f.store)
+}
+
+// openOn opens the repository in a storage that holds it.
+func (f *fixture) openOn(t *testing.T, store storage.Store) *repo.Repository {
+	t.Helper()
 	u, err := seal.Identities(f.file)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r, err := repo.Open(t.Context(), f.store, repo.OpenOptions{CacheDir: t.TempDir(), Unlock: u})
+	r, err := repo.Open(t.Context(), store, repo.OpenOptions{CacheDir: t.TempDir(), Unlock: u})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
 	return r
+}
+
+// addWriter adds a writer's key, and returns the identity that opens it.
+func (f *fixture) addWriter(t *testing.T) []byte {
+	t.Helper()
+	file, recipient, err := seal.NewIdentity("writer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.open(t).AddKey(t.Context(), seal.Writer, "mx1", func(k *seal.Keys) ([]byte, error) { return seal.LockRecipient(k, recipient) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 func (f *fixture) get(t *testing.T, name string) []byte {
@@ -223,7 +244,13 @@ type writer struct {
 
 func (f *fixture) begin(t *testing.T, r *repo.Repository) *writer {
 	t.Helper()
-	s, err := r.Begin(t.Context(), repo.SessionOptions{Intent: repo.Intent{Operation: "backup", Store: "mail", Host: "mx"}, Compression: repo.Fastest})
+	return f.beginOf(t, r, "mail")
+}
+
+// beginOf begins a session of the store of this name.
+func (f *fixture) beginOf(t *testing.T, r *repo.Repository, store string) *writer {
+	t.Helper()
+	s, err := r.Begin(t.Context(), repo.SessionOptions{Intent: repo.Intent{Operation: "backup", Store: store, Host: "mx"}, Compression: repo.Fastest})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,18 +2,19 @@ package verify
 
 import (
 	"fmt"
-	"strings"
 
 	"restante/blob"
 	"restante/repo"
 )
 
-// What the hints are made of. They rely on two properties of a backup: it
-// names packs again that no index object names, and with a new cache it reads
-// every file and stores the pieces that the index does not name.
+// What the hints are made of. They rely on two properties of a backup: it reads
+// the whole store when what is known to be lost is not what it was, and so it does
+// with a new cache; then it stores the pieces that the index does not name.
 const (
-	copyBack = "copy it back from another copy of the repository"
-	readAll  = "restante backup with a new --cache-dir, which reads the whole store and stores again what is still in it"
+	copyBack  = "copy it back from another copy of the repository"
+	readAll   = "restante backup, which reads the whole store and stores again what is still in it"
+	listLost  = "restante repair snapshots lists what stays lost as lost"
+	saveWhole = "restante repair packs saves what is intact in it and takes it away"
 )
 
 // hint says what helps now against the damage of one object. It promises no
@@ -22,7 +23,7 @@ func (c *checker) hint(f *finding) string {
 	part, err := repo.PartOf(f.object)
 	if err != nil {
 		if f.object == string(repo.Indexes)+"/" {
-			return "run restante backup, which names packs again that no index object names; if something is missing after that, run " + readAll + "; " + f.rest()
+			return c.absenceHint(f)
 		}
 		return "if it was renamed, give it back its name; else move it out of the repository"
 	}
@@ -35,36 +36,40 @@ func (c *checker) hint(f *finding) string {
 		return "the snapshot counts as held; restante hold or restante release replaces it"
 	case repo.Intents:
 		return "nothing depends on it: delete it when no backup is running"
+	case repo.Damaged:
+		return "it only says what is damaged: delete it, and run restante check --read-data, which notes that again"
 	case repo.Indexes:
-		return copyBack + "; without one, move it out of the repository, where it keeps machines from restoring that have not read it before, " +
-			"and run restante backup, which names its packs again"
+		return copyBack + "; without one, run restante repair index, which makes it again from the packs"
 	case repo.Packs:
 		return c.packHint(f)
 	}
 	return copyBack + "; the other snapshots do not need it"
 }
 
-func (c *checker) packHint(f *finding) string {
-	var indexes []string
-	p := c.packOf(f.object)
-	if p != nil {
-		for _, n := range p.names {
-			indexes = append(indexes, string(repo.Indexes)+"/"+n.index.String())
-		}
+// absenceHint is for pieces that no index object names.
+func (c *checker) absenceHint(f *finding) string {
+	if c.wentAway && c.spare == 0 {
+		return "if no backup has been made since the repair, run " + readAll + "; then " + listLost + "; " + f.rest()
 	}
+	return "run restante repair index, which names packs again that no index object names; if something is missing after that, run " +
+		"restante backup with a new --cache-dir, which reads the whole store and stores again what is still in it; then " + listLost + "; " + f.rest()
+}
+
+func (c *checker) packHint(f *finding) string {
+	p := c.packOf(f.object)
 	switch {
-	case len(indexes) == 0:
-		return "no index object that can be read names it: move it out of the repository before the next backup, which would take it up"
 	case !c.r.CanRead():
 		return copyBack + "; a key that can read tells what is lost"
+	case p != nil && p.size < 0 && !f.loses():
+		return "nothing that snapshots need is lost; " + copyBack + ", or run restante repair index, which takes it out of the index"
+	case p != nil && p.size < 0:
+		return fmt.Sprintf("%s; without one, run %s; then restante repair index takes it out of the index, and %s; %s", copyBack, readAll, listLost, f.rest())
+	case p != nil && len(p.names) == 0:
+		return "no index object that can be read names it; " + copyBack + ", or " + saveWhole + "; if nobody knows what is in it, move it out of the repository"
 	case !f.loses():
-		return "nothing that snapshots need is lost; " + copyBack + " if there is one"
+		return "nothing that snapshots need is lost; " + copyBack + ", or " + saveWhole
 	}
-	away := strings.Join(indexes, ", ")
-	if p.size >= 0 {
-		away = "it and " + away
-	}
-	return fmt.Sprintf("%s; without one, move %s out of the repository, keep it, and run %s; it names the other packs again; %s", copyBack, away, readAll, f.rest())
+	return fmt.Sprintf("%s; without one, run %s; then %s, and %s; %s", copyBack, readAll, saveWhole, listLost, f.rest())
 }
 
 // keyHint is for a key file that a config names.

@@ -2,9 +2,7 @@ package verify
 
 import (
 	"context"
-	"encoding/binary"
 	"fmt"
-	"hash/maphash"
 	"os"
 	"path"
 	"slices"
@@ -16,7 +14,6 @@ import (
 
 // objects lists all objects, and checks those that say all by themselves.
 func (c *checker) objects(ctx context.Context) error {
-	var packBytes uint64
 	// The order matters: a backup that ends now puts these the other way round.
 	err := c.r.EachObject(ctx, string(repo.Snapshots)+"/", func(name string, _ int64) error {
 		c.listed[name] = true
@@ -35,7 +32,7 @@ func (c *checker) objects(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	readme, strangers := false, names{}
+	var odd strangers
 	err = c.r.EachObject(ctx, "", func(name string, size int64) error {
 		c.report.Objects++
 		part, err := repo.PartOf(name)
@@ -45,31 +42,48 @@ func (c *checker) objects(ctx context.Context) error {
 		case part == repo.Packs:
 			id, _ := blob.ParseID(path.Base(name))
 			c.packs[id] = &pack{size: size}
-			packBytes += uint64(size)
-		case part == repo.Configs || part == repo.KeyFiles || part == repo.Intents || part == repo.Forgotten || part == repo.Holds:
+		case part == repo.Configs || part == repo.KeyFiles || part == repo.Intents || part == repo.Forgotten || part == repo.Holds || part == repo.Damaged:
 			return c.object(ctx, part, name, size)
-		case part == repo.Readme:
-			readme = true
-		case part == "":
-			strangers.add(name)
+		default:
+			odd.meets(part, name)
 		}
 		return nil
 	})
 	c.report.Packs = uint64(len(c.packs))
-	if !readme {
-		c.note("the object README is gone; it only tells people what this is")
-	}
 	if c.forgotten > 0 {
-		c.note("%s forgotten; what is only in such is not checked", count(c.forgotten, "snapshot is", "snapshots are"))
+		c.report.note("%s forgotten; what is only in such is not checked", count(c.forgotten, "snapshot is", "snapshots are"))
 	}
-	if n := strangers.result(); n.Count > 0 {
-		c.note("%s, which restante has not made and does not read: %s", count(n.Count, "object is there", "objects are there"), strings.Join(n.First, ", "))
-	}
+	odd.tell(&c.report)
 	c.checkKeys()
-	if c.opts.ReadData {
-		c.opts.Total(c.report.Packs, packBytes)
-	}
 	return err
+}
+
+// strangers are the objects that the repository does not consist of.
+type strangers struct {
+	names  names
+	readme bool // there is the one that people read
+}
+
+// meets reports whether an object is one of them.
+func (s *strangers) meets(part repo.Part, name string) bool {
+	switch part {
+	case repo.Readme:
+		s.readme = true
+	case "":
+		s.names.add(name)
+	default:
+		return false
+	}
+	return true
+}
+
+func (s *strangers) tell(r *Report) {
+	if !s.readme {
+		r.note("the object README is gone; it only tells people what this is")
+	}
+	if n := s.names.result(); n.Count > 0 {
+		r.note("%s, which restante has not made and does not read: %s", count(n.Count, "object is there", "objects are there"), strings.Join(n.First, ", "))
+	}
 }
 
 func (c *checker) object(ctx context.Context, part repo.Part, name string, size int64) error {
@@ -108,7 +122,7 @@ func (c *checker) checkKeys() {
 	for id := range c.keys {
 		name := string(repo.KeyFiles) + "/" + id.String()
 		if c.findings[name] == nil {
-			c.note("%s is of no key in service; who has its passphrase or identity can open the repository with it, so delete it", name)
+			c.report.note("%s is of no key in service; who has its passphrase or identity can open the repository with it, so delete it", name)
 		}
 	}
 }
@@ -168,10 +182,10 @@ func (c *checker) openIndex(ctx context.Context, id blob.ID) error {
 	if err != nil {
 		return err
 	}
-	tallies := make(map[blob.ID]tally, len(o.Packs))
+	tallies := make(map[blob.ID]repo.Tally, len(o.Packs))
 	for _, e := range o.Entries {
 		t := tallies[e.Place.Pack]
-		c.sums.add(&t, e.ID, e.Place)
+		c.sums.Add(&t, e.ID, e.Place)
 		tallies[e.Place.Pack] = t
 	}
 	for _, p := range o.Packs {
@@ -183,28 +197,6 @@ func (c *checker) openIndex(ctx context.Context, id blob.ID) error {
 		known.names = append(known.names, naming{index: id, tree: isTree, size: p.Size, tally: tallies[p.ID]})
 	}
 	return nil
-}
-
-// A tally stands for a set of pieces and their places in a pack, whatever
-// their order: their number, and the sums of two hashes under seeds of this
-// run. So the index and a directory can be compared without keeping either.
-type tally struct{ n, a, b uint64 }
-
-type seeds struct{ a, b maphash.Seed }
-
-func (s *seeds) add(t *tally, id blob.ID, at blob.Place) {
-	var key [blob.IDSize + 4*4]byte
-	b := append(key[:0], id[:]...)
-	for _, v := range [...]uint32{at.Offset, at.Length, at.Inner, at.Size} {
-		b = binary.LittleEndian.AppendUint32(b, v)
-	}
-	t.n++
-	t.a += maphash.Bytes(s.a, b)
-	t.b += maphash.Bytes(s.b, b)
-}
-
-func (c *checker) note(format string, args ...any) {
-	c.report.Notes = append(c.report.Notes, fmt.Sprintf(format, args...))
 }
 
 func count(n uint64, one, many string) string {

@@ -15,7 +15,7 @@ import (
 func (c *checker) trees(ctx context.Context) error {
 	if !c.r.CanRead() {
 		c.report.Snapshots = uint64(len(c.listed))
-		c.note("the key cannot read: snapshots, and what is in packs, were not checked")
+		c.report.note("the key cannot read: snapshots, and what is in packs, were not checked")
 		return nil
 	}
 	if err := c.records(ctx); err != nil {

@@ -10,9 +10,10 @@
 //     Snapshots that are forgotten are of no account.
 //  2. Every index object is opened. The packs that it names must be there, with
 //     the size that it says and a header of the right kind.
-//  3. If asked to, every pack is read from beginning to end; see
-//     [repo.Repository.CheckPack]. Its directory must list the same pieces at
-//     the same places as the index.
+//  3. If asked to, packs are read from beginning to end; see
+//     [repo.Repository.CheckPack]. Their directories must list the same pieces at
+//     the same places as the index. Where not all are read, those come first
+//     that were not read for longest, as far as this machine remembers.
 //  4. Every snapshot is opened, and of its tree every page, each but once
 //     however many snapshots share it, and with each leaf the lists of its long
 //     recipes. Every piece that a recipe names must be
@@ -22,6 +23,9 @@
 //     a damaged pack only that counts as lost which cannot be read.
 //  5. For what is lost, the snapshots and mailboxes that it belongs to are
 //     looked up, going down only to pages above it.
+//  6. Which packs are damaged is noted in the repository, unless that is not
+//     wanted or not possible, so that backups store again what was there. A pack
+//     that is noted is read in step 3, and its note goes when it is found whole.
 //
 // A damaged index object is left out of the index, and so are the pieces that
 // only it names.
@@ -33,12 +37,13 @@
 //
 // With a key that cannot read, steps 4 and 5 are left out and clumps are not
 // opened: names, headers, signatures and the hashes of packs are checked.
+// [CheckWithoutKey] goes without any: it compares bytes with names.
 package verify
 
 import (
 	"cmp"
 	"context"
-	"hash/maphash"
+	"time"
 
 	"restante/blob"
 	"restante/repo"
@@ -47,7 +52,16 @@ import (
 
 // Options say how to check.
 type Options struct {
-	ReadData bool // read all packs
+	ReadData bool // read packs from beginning to end: all of them, but for what Subset and MaxDuration say
+	Subset   Subset
+	// MaxDuration, if not 0, is how long after its beginning the check begins to
+	// read another pack. What it has begun, and all that is no pack, it ends.
+	MaxDuration time.Duration
+	NoMark      bool // write nothing: do not note in the repository which packs are damaged
+	// History is the path of the file in which the check remembers when packs were
+	// read, so that those come first that were not for longest; "" for none. It is
+	// a cache: nothing but the order is lost with it.
+	History string
 	// Total, if not nil, is called when it is known how many objects and bytes
 	// there are to read: the packs with ReadData, else that is not known.
 	Total func(objects, bytes uint64)
@@ -55,7 +69,8 @@ type Options struct {
 	// Several goroutines call it.
 	Done func(objects, bytes uint64)
 
-	window int // pieces looked up at once; 0 for the default
+	window int              // pieces looked up at once; 0 for the default
+	now    func() time.Time // nil for the clock
 }
 
 // A Report is what a check found.
@@ -66,31 +81,44 @@ type Report struct {
 	Pages     uint64    `json:"pages" doc:"pages of snapshots that were read"`
 	Pieces    uint64    `json:"pieces" doc:"pieces that the index names"`
 	BytesRead uint64    `json:"bytes_read" doc:"bytes of objects and of pages that were read"`
-	ReadData  bool      `json:"read_data" doc:"whether all packs were read from beginning to end"`
+	ReadData  bool      `json:"read_data" doc:"whether packs were read from beginning to end"`
+	PacksRead uint64    `json:"packs_read" doc:"how many were"`
+	Verified  string    `json:"verified,omitempty" doc:"every pack was read and found whole after this time; left out when one never was, as far as this machine remembers"`
+	Marked    uint64    `json:"marked" doc:"packs that are noted in the repository as damaged; backups store again what was there"`
 	Findings  []Finding `json:"findings" doc:"what is damaged, an object each; none: the repository is sound"`
 	Notes     []string  `json:"notes" doc:"what is odd, but no damage"`
+
+	losing   map[string]bool  // snapshots of which something is lost
+	manyLose bool             // not all of them are known
+	suspects map[blob.ID]bool // packs in which pieces are only there if they can be read
+	mostGone bool
 }
+
+// MostGone reports whether most of the packs that the index names are not there.
+func (r *Report) MostGone() bool { return r.mostGone }
+
+// Loses reports whether something of a snapshot is lost, or may be where very
+// many snapshots have lost something.
+func (r *Report) Loses(snapshotID string) bool { return r.manyLose || r.losing[snapshotID] }
+
+// Suspect reports whether a piece that the index places in the pack is only there
+// if it can be read.
+func (r *Report) Suspect(pack blob.ID) bool { return r.suspects[pack] }
 
 // Check checks the repository. Damage is in the report; an error means that
 // the check could not be done.
 func Check(ctx context.Context, r *repo.Repository, opts Options) (*Report, error) {
-	none := func(uint64, uint64) {}
-	if opts.Total == nil {
-		opts.Total = none
-	}
-	if opts.Done == nil {
-		opts.Done = none
-	}
-	opts.window = cmp.Or(opts.window, maxWindow)
+	opts.fill()
 	c := &checker{
 		r: r, close: func() {}, opts: opts, report: Report{ReadData: opts.ReadData, Findings: []Finding{}, Notes: []string{}},
 		listed: map[string]bool{}, index: map[blob.ID]int64{}, keys: map[blob.ID]bool{}, packs: map[blob.ID]*pack{},
 		findings: map[string]*finding{}, missing: map[blob.ID]bool{},
 		seen: map[blob.ID]bool{}, hit: map[blob.ID][]*finding{}, maps: map[snapshot.Root]*finding{},
-		hasher: blob.NewHasher(r.PieceKey()), sums: seeds{maphash.MakeSeed(), maphash.MakeSeed()}, keep: maxKept,
+		hasher: blob.NewHasher(r.PieceKey()), sums: repo.NewTallier(), keep: maxKept,
+		begun: opts.now(),
 	}
 	defer func() { c.close() }()
-	for _, step := range []func(context.Context) error{c.objects, c.indexes, c.present, c.readPacks, c.trees, c.attribute} {
+	for _, step := range []func(context.Context) error{c.objects, c.indexes, c.present, c.readPacks, c.known, c.trees, c.attribute, c.mark} {
 		if err := step(ctx); err != nil {
 			return nil, err
 		}
@@ -98,11 +126,27 @@ func Check(ctx context.Context, r *repo.Repository, opts Options) (*Report, erro
 	return c.finish(), nil
 }
 
+// fill sets what was left out.
+func (o *Options) fill() {
+	none := func(uint64, uint64) {}
+	if o.Total == nil {
+		o.Total = none
+	}
+	if o.Done == nil {
+		o.Done = none
+	}
+	if o.now == nil {
+		o.now = time.Now
+	}
+	o.window = cmp.Or(o.window, maxWindow)
+}
+
 // A checker is one check. It belongs to the goroutine that called Check.
 type checker struct {
 	r      *repo.Repository
 	close  func() // ends what indexes began
 	opts   Options
+	begun  time.Time
 	report Report
 
 	listed    map[string]bool   // names of the snapshots that there were at the beginning
@@ -111,8 +155,10 @@ type checker struct {
 	packs     map[blob.ID]*pack
 	snapshots []tree // that can be read
 	forgotten uint64 // snapshots
+	spare     uint64 // packs that no index object names
+	wentAway  bool   // a repair took a pack away that had lost pieces
 
-	sums     seeds
+	sums     *repo.Tallier
 	hasher   *blob.Hasher
 	findings map[string]*finding // by object
 	broken   []*finding          // of index objects that cannot be opened
@@ -129,6 +175,8 @@ type checker struct {
 type pack struct {
 	size  int64 // as listed; -1: it is not there
 	names []naming
+	read  bool         // from beginning to end
+	note  *repo.Damage // that reading it showed
 	// suspect, if not nil, is why pieces in the pack are only there if they
 	// can be read.
 	suspect *finding
@@ -139,7 +187,7 @@ type naming struct {
 	index blob.ID
 	tree  bool
 	size  uint32
-	tally tally
+	tally repo.Tally
 }
 
 // A tree is what a snapshot whose record was read holds.

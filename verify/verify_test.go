@@ -198,7 +198,7 @@ func TestWindows(t *testing.T) {
 	f.replace(t, f.names["data1"], f.get(t, f.names["data1"])[:int(bob.Offset+bob.Length)])
 	damages["flip"](t, f, f.names["dataindex2"])
 	for _, window := range []int{1, 7, 100, 1 << 20} {
-		report, err := verify.Check(t.Context(), f.open(t), verify.WithWindow(verify.Options{}, window))
+		report, err := verify.Check(t.Context(), f.open(t), verify.WithWindow(verify.Options{NoMark: true}, window))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -285,7 +285,11 @@ func TestForgotten(t *testing.T) {
 func TestNamesThatNoObjectHas(t *testing.T) {
 	f := newFixture(t)
 	whole := f.get(t, f.names["data1"])
-	for _, name := range []string{"packs/zz", "packs/aa/" + path.Base(f.names["data2"]), "index/1", "keys/key", "config/1", "intents/x", "snapshots/x", "forgotten/x", "holds/x"} {
+	wrong := "packs/aa/"
+	if strings.HasPrefix(f.names["data2"], wrong) {
+		wrong = "packs/bb/"
+	}
+	for _, name := range []string{"packs/zz", wrong + path.Base(f.names["data2"]), "index/1", "keys/key", "config/1", "intents/x", "snapshots/x", "forgotten/x", "holds/x"} {
 		c := f.clone(t)
 		if err := c.store.Put(t.Context(), name, whole); err != nil {
 			t.Fatal(err)
@@ -300,14 +304,7 @@ func TestNamesThatNoObjectHas(t *testing.T) {
 // A key that cannot read finds damage all the same.
 func TestWriterKey(t *testing.T) {
 	f := newFixture(t)
-	file, recipient, err := seal.NewIdentity("writer")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, err = f.open(t).AddKey(t.Context(), seal.Writer, "mx1", func(k *seal.Keys) ([]byte, error) { return seal.LockRecipient(k, recipient) })
-	if err != nil {
-		t.Fatal(err)
-	}
+	file := f.addWriter(t)
 	w := f.clone(t)
 	w.file = file
 	report := w.check(t, true)
@@ -364,9 +361,15 @@ func TestKeysAgainstConfig(t *testing.T) {
 	}
 }
 
-// What the hints say about backups is so.
+// What the hints say is so.
 func TestHintsHelp(t *testing.T) {
 	whole := newFixture(t)
+	repaired := func(t *testing.T, f *fixture) {
+		t.Helper()
+		if _, err := f.open(t).RepairIndex(t.Context(), repo.RepairOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, damage := range []string{"delete", "flip"} {
 		t.Run(damage+" index", func(t *testing.T) {
 			f := whole.clone(t)
@@ -374,28 +377,44 @@ func TestHintsHelp(t *testing.T) {
 				damages[damage](t, f, f.names[role])
 			}
 			for _, found := range f.check(t, false).Findings {
-				if !strings.Contains(found.Hint, "run restante backup, which names") {
+				if !strings.Contains(found.Hint, "run restante repair index, which") {
 					t.Errorf("hint for %s: %s", found.Object, found.Hint)
 				}
 			}
-			if damage == "flip" {
-				f.replace(t, f.names["dataindex1"], nil)
-				f.replace(t, f.names["treeindex1"], nil)
-			}
-			f.backup(t, 2, "3")
+			repaired(t, f)
 			wantLines(t, f.render(f.check(t, true)), nil)
 		})
 	}
 	t.Run("delete pack", func(t *testing.T) {
 		f := whole.clone(t)
 		f.replace(t, f.names["data1"], nil)
-		if h := f.check(t, false).Findings[0].Hint; !strings.Contains(h, "move "+f.names["dataindex1"]+" out of the repository") {
+		if h := f.check(t, false).Findings[0].Hint; !strings.Contains(h, "run restante backup, which reads") || !strings.Contains(h, "then restante repair index") {
 			t.Errorf("hint: %s", h)
 		}
-		f.replace(t, f.names["dataindex1"], nil)
 		f.backup(t, 2, "3")
+		wantLines(t, f.render(f.check(t, true)), []string{"data1: it is missing | snapshot1 | bob | 1 bob/cur/007"})
+		repaired(t, f)
 		// The message of bob's that only the first snapshot had stays lost.
 		wantLines(t, f.render(f.check(t, true)), []string{"index/: 2 " + absent + " | snapshot1 | bob | 1 bob/cur/007"})
+		if h := f.check(t, false).Findings[0].Hint; !strings.HasPrefix(h, "if no backup has been made since the repair, run restante backup") {
+			t.Errorf("hint: %s", h)
+		}
+		f.backup(t, 1, "4")
+		wantLines(t, f.render(f.check(t, true)), nil)
+	})
+	t.Run("rotten pack", func(t *testing.T) {
+		f := whole.clone(t)
+		alice := f.clumps(t, "data1")[0]
+		f.replace(t, f.names["data1"], flip(f.get(t, f.names["data1"]), int(alice.Offset)+9))
+		if h := f.check(t, true).Findings[0].Hint; !strings.Contains(h, "run restante backup, which reads") || !strings.Contains(h, "then restante repair packs") {
+			t.Errorf("hint: %s", h)
+		}
+		f.backup(t, 2, "3")
+		report, err := f.open(t).RepairPacks(t.Context(), nil, repo.RepairOptions{})
+		if err != nil || len(report.Packs) != 1 || report.Packs[0].Lost != 0 {
+			t.Errorf("%+v, %v", report, err)
+		}
+		wantLines(t, f.render(f.check(t, true)), nil)
 	})
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"time"
 
 	"restante/cmd/restante/internal/cli"
 	"restante/verify"
@@ -31,6 +32,9 @@ func printCheck(out *output, r *verify.Report) error {
 	}
 	fmt.Fprintf(out, "checked %s: %s, %s, %s; read %s\n", cli.Count(r.Objects, "object", "objects"), cli.Count(r.Packs, "pack", "packs"),
 		cli.Count(r.Snapshots, "snapshot", "snapshots"), cli.Count(r.Pieces, "piece", "pieces"), cli.Size(r.BytesRead))
+	if r.Marked > 0 {
+		out.note("%s noted in the repository as damaged: the next backup stores again what it has of what was there", cli.Count(r.Marked, "pack is", "packs are"))
+	}
 	if len(r.Findings) > 0 {
 		return nil // the outcome says so
 	}
@@ -38,8 +42,20 @@ func printCheck(out *output, r *verify.Report) error {
 	if !r.ReadData {
 		text += "; what lies in packs was not read, --read-data does"
 	}
-	_, err := fmt.Fprintln(out, text)
+	_, err := fmt.Fprintln(out, text+partRead(r))
 	return err
+}
+
+// partRead says what was read of the packs, if that was not all.
+func partRead(r *verify.Report) string {
+	if !r.ReadData || r.PacksRead == r.Packs {
+		return ""
+	}
+	since := "some have never been read"
+	if at, err := time.Parse(time.RFC3339, r.Verified); err == nil {
+		since = "all have been read since " + cli.Time(at)
+	}
+	return fmt.Sprintf("; %s of %s read, and %s", cli.Number(r.PacksRead), cli.Count(r.Packs, "pack was", "packs were"), since)
 }
 
 // printLost prints names of what a damage makes unreadable.

@@ -117,8 +117,8 @@ func exitCode(err error) int {
 
 // isDamage reports whether an error is the repository's fault.
 func isDamage(err error) bool {
-	return errors.As(err, new(*repo.DamageError)) || errors.Is(err, repo.ErrMissingPiece) ||
-		errors.Is(err, snapshot.ErrDamaged) || errors.Is(err, restore.ErrDamaged)
+	return errors.As(err, new(*repo.DamageError)) || errors.Is(err, repo.ErrBrokenIndex) || errors.Is(err, repo.ErrMostGone) ||
+		errors.Is(err, repo.ErrMissingPiece) || errors.Is(err, snapshot.ErrDamaged) || errors.Is(err, restore.ErrDamaged)
 }
 
 // isLocal reports whether err is damage beside which other things are whole:
@@ -151,6 +151,9 @@ func (a *app) hint(ran *cobra.Command, err error) string {
 	case errors.Is(err, repo.ErrNoRepository):
 		return "restante init makes a repository; -r or RESTANTE_REPOSITORY names another"
 	case errors.As(err, new(*repo.LockedError)):
+		if ran.Flags().Lookup("retry-lock") == nil {
+			return "wait for it, then run this again"
+		}
 		return "wait for it, or give --retry-lock 1h"
 	case errors.Is(err, repo.ErrWrongKey):
 		return "check RESTANTE_PASSWORD, the file or command it comes from, or the keyboard layout; every passphrase or key file added with restante key add opens it"
@@ -160,6 +163,10 @@ func (a *app) hint(ran *cobra.Command, err error) string {
 		return "restante release " + held.id + " ends that"
 	case errors.Is(err, seal.ErrTooNew):
 		return "a newer restante made this repository; upgrade this one"
+	case errors.Is(err, repo.ErrBrokenIndex):
+		return "run restante repair index, then this again"
+	case errors.Is(err, repo.ErrMostGone):
+		return "is all of the repository mounted? if the packs are gone for good, add --force"
 	case isDamage(err):
 		return damageHint(err)
 	case errors.Is(err, errEstimate):
@@ -190,7 +197,7 @@ func (a *app) goOnHint(ran *cobra.Command) string {
 		return "what is restored so far stays; run it again with --resume to go on from there"
 	case ran.CommandPath() == "restante forget":
 		return "what is forgotten so far stays forgotten; with rules or IDs the same command goes on from there"
-	case resume != nil, ran.CommandPath() == "restante backup":
+	case resume != nil, ran.CommandPath() == "restante backup", ran.HasParent() && ran.Parent().CommandPath() == "restante repair":
 		return "nothing that was finished is lost; the same command goes on from there"
 	}
 	return ""
@@ -206,7 +213,7 @@ func damageHint(err error) string {
 		case "config", "keys":
 			return "restore what is named from a copy of the repository; nothing opens it without"
 		case "index":
-			return "restore what is named from a copy of the repository; restante check says what helps without one"
+			return "restore what is named from a copy of the repository; without one, run restante repair index"
 		}
 	}
 	return "restante check says what is affected; everything else can still be restored"

@@ -62,6 +62,7 @@ func TestScript(t *testing.T) {
 			"patch":     patch,
 			"damagekey": damageKey,
 			"usedkey":   usedKey,
+			"writerkey": writerKey,
 		},
 	})
 }

@@ -31,17 +31,7 @@ type opened struct {
 // open opens the repository that the options name. wrap, if not nil, comes
 // between it and its storage.
 func (a *app) open(ctx context.Context, out *output, wrap func(storage.Store) storage.Store) (*opened, error) {
-	path, err := a.repository()
-	if err != nil {
-		return nil, err
-	}
-	if path, err = filepath.Abs(path); err != nil {
-		return nil, err
-	}
-	folder, err := local.Open(path)
-	if errors.Is(err, storage.ErrNotFound) {
-		return nil, fmt.Errorf("%w: %w", repo.ErrNoRepository, err)
-	}
+	path, folder, err := a.folder()
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +41,7 @@ func (a *app) open(ctx context.Context, out *output, wrap func(storage.Store) st
 	}
 	// What needs no password is found out before one is asked for.
 	if err := repo.Probe(ctx, store); err != nil {
-		return nil, fmt.Errorf("opening repository %q: %w", path, err)
+		return nil, openingError(path, err)
 	}
 	c, err := a.credential(ctx, out, path)
 	if err != nil {
@@ -67,7 +57,7 @@ func (a *app) open(ctx context.Context, out *output, wrap func(storage.Store) st
 	}
 	o.Repository, err = repo.Open(ctx, store, repo.OpenOptions{CacheDir: o.cache, Unlock: unlock, Warn: o.warn})
 	if err != nil {
-		o.dropCache()
+		dropCache(o.cache, o.passing)
 	}
 	if errors.Is(err, repo.ErrWrongKey) {
 		if damage := keysDamage(ctx, store); damage != nil {
@@ -76,10 +66,29 @@ func (a *app) open(ctx context.Context, out *output, wrap func(storage.Store) st
 		return nil, fmt.Errorf("opening repository %q with %s: %w", path, c.source, err)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("opening repository %q: %w", path, err)
+		return nil, openingError(path, err)
 	}
 	a.opened = true
 	return o, nil
+}
+
+// folder opens the folder that the options name as the repository's. path is absolute.
+func (a *app) folder() (path string, folder *local.Store, err error) {
+	if path, err = a.repository(); err != nil {
+		return "", nil, err
+	}
+	if path, err = filepath.Abs(path); err != nil {
+		return "", nil, err
+	}
+	folder, err = local.Open(path)
+	if errors.Is(err, storage.ErrNotFound) {
+		err = fmt.Errorf("%w: %w", repo.ErrNoRepository, err)
+	}
+	return path, folder, err
+}
+
+func openingError(path string, err error) error {
+	return fmt.Errorf("opening repository %q: %w", path, err)
 }
 
 // makeCache returns the folder for caches, made if it is not there. If it
@@ -104,13 +113,14 @@ func (a *app) makeCache(out *output) (dir string, passing bool, err error) {
 // Close closes the repository. What is in it is safe before; its error says
 // that something of this machine could not be tidied up.
 func (o *opened) Close() error {
-	defer o.dropCache()
+	defer dropCache(o.cache, o.passing)
 	return o.Repository.Close()
 }
 
-func (o *opened) dropCache() {
-	if o.passing {
-		os.RemoveAll(o.cache)
+// dropCache removes the folder for caches if it was for this run only.
+func dropCache(dir string, passing bool) {
+	if passing {
+		os.RemoveAll(dir)
 	}
 }
 

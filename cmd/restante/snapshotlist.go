@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"slices"
 	"strings"
@@ -82,6 +83,9 @@ func (s listed) info() snapshotInfo {
 	if s.forgotten != nil {
 		info.Forgotten, info.ForgottenBy = jsonTime(s.forgotten.Time), s.forgotten.By
 	}
+	if r.Repaired != ([16]byte{}) {
+		info.Repaired = hex.EncodeToString(r.Repaired[:])
+	}
 	if slices.ContainsFunc(r.Roots, func(root string) bool { return !utf8.ValidString(root) }) {
 		for _, root := range r.Roots {
 			info.RootsBase64 = append(info.RootsBase64, base64.StdEncoding.EncodeToString([]byte(root)))
@@ -99,6 +103,9 @@ func (s listed) marks() string {
 	var marks []string
 	if n := s.record.Tree.Counts.Unsaved; n > 0 {
 		marks = append(marks, "incomplete: "+cli.Number(n)+" unsaved")
+	}
+	if s.record.Repaired != ([16]byte{}) {
+		marks = append(marks, "repaired")
 	}
 	if s.record.Shrunk {
 		marks = append(marks, "shrunk")

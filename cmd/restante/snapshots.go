@@ -31,6 +31,7 @@ type snapshotInfo struct {
 	Unlisted    int      `json:"unlisted" doc:"folders of messages at rest, which were taken over from the snapshot before; restante ls --unlisted names them"`
 	Stored      uint64   `json:"stored" doc:"bytes by which the repository grew"`
 	Unsaved     uint64   `json:"unsaved" doc:"things that exist but could not be saved"`
+	Repaired    string   `json:"repaired,omitempty" doc:"the ID of the snapshot that this one replaced, because some of it was lost"`
 	Shrunk      bool     `json:"shrunk" doc:"made with --allow-shrink of a store that had lost most mailboxes"`
 	Tags        []string `json:"tags" doc:"as they were given to backup"`
 	Description string   `json:"description" doc:"as it was given to backup"`

@@ -31,6 +31,7 @@ var allowed = map[string][]string{
 	"backup":  {"mailstore", "message", "chunking", "repo", "snapshot", "blob", "internal/glob"},
 	"diff":    {"mailstore", "snapshot", "blob"},
 	"restore": {"message", "snapshot", "blob", "internal/glob"},
+	"repair":  {"verify", "repo", "seal", "snapshot", "blob"},
 	"verify":  {"repo", "snapshot", "blob"},
 
 	"repo":     {"index", "seal", "storage", "blob", "internal/cbor"},

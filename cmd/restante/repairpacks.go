@@ -1,0 +1,101 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"path"
+
+	"github.com/spf13/cobra"
+
+	"restante/blob"
+	"restante/cmd/restante/internal/cli"
+	"restante/repo"
+)
+
+const repairPacksManual = `Save what is intact in damaged packs: every piece that can be read, and that no
+other pack has, goes into a new pack. Then the damaged packs are taken out of the
+index, and removed. Without names it does that to all that restante check has
+noted as damaged, and to those that are gone or have another length than the index
+says.
+
+Run restante backup before: what it stores again is no longer lost. What stays lost
+the backups after it are told of, and read the whole store once for.
+
+It needs an owner's key.
+
+Examples:
+  restante check --read-data
+  restante repair packs --dry-run
+  restante repair packs
+  restante repair packs packs/3f/3f9a…`
+
+func newRepairPacksCommand(a *app) *cobra.Command {
+	var o repairOptions
+	c := &cobra.Command{
+		Use:               "packs [PACK…]",
+		Short:             "Save what is intact in damaged packs",
+		Long:              repairPacksManual + "\n\n" + jsonHelp(repo.PacksRepair{}),
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: a.run(func(ctx context.Context, out *output, args []string) error {
+			return a.runRepairPacks(ctx, out, &o, args)
+		}),
+	}
+	o.addFlags(c)
+	o.addForce(c)
+	return c
+}
+
+func (a *app) runRepairPacks(ctx context.Context, out *output, o *repairOptions, args []string) error {
+	var only []blob.ID
+	for _, arg := range args {
+		id, err := blob.ParseID(path.Base(arg))
+		if err != nil {
+			return cli.Usagef("%q is no pack: give its name as restante check prints it", arg)
+		}
+		only = append(only, id)
+	}
+	open, err := a.openToRepair(ctx, out, o)
+	if err != nil {
+		return err
+	}
+	defer open.Close()
+	if err := open.needOwner("saving what is in packs"); err != nil {
+		return err
+	}
+	bar, stop := out.progress("repair")
+	defer stop()
+	report, err := open.RepairPacks(ctx, only, o.repairRun(bar))
+	stop()
+	if err != nil {
+		return err
+	}
+	if out.json {
+		err = out.object(report)
+	} else {
+		err = printPacksRepair(out, report)
+	}
+	if n := uint64(len(report.Kept)); err == nil && n > 0 && !o.dryRun {
+		return outcome{exitDamage, cli.Count(n, "pack is", "packs are") + " of no use; copy back index objects that name them, or move them out of the repository"}
+	}
+	return o.repaired(out, err, len(report.Packs)+len(report.Kept) > 0)
+}
+
+func printPacksRepair(out *output, r *repo.PacksRepair) error {
+	for _, name := range r.Whole {
+		fmt.Fprintf(out, "%s is whole\n", name)
+	}
+	for _, p := range r.Kept {
+		fmt.Fprintf(out, "%s was left alone, as nobody knows what is in it: %s\n", p.Object, cli.Line(p.Why))
+	}
+	var lost uint64
+	for _, p := range r.Packs {
+		lost += p.Lost
+		fmt.Fprintf(out, "%s: %s\n  %s saved, %s in other packs anyway, %s lost\n", p.Object, cli.Line(p.Why),
+			cli.Count(p.Saved, "piece", "pieces"), cli.Number(p.Held), cli.Number(p.Lost))
+	}
+	if lost == 0 {
+		return nil
+	}
+	_, err := fmt.Fprintf(out, "%s cannot be read any more: run restante backup, then restante check, which says whose they are\n", cli.Count(lost, "piece", "pieces"))
+	return err
+}

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"restante/cmd/restante/internal/cli"
+	"restante/repair"
+)
+
+const repairSnapshotsManual = `Replace each snapshot of which something is lost by one that lists it as lost: a
+file that can no longer be restored is there as unsaved (restante ls --raw), with its
+former size and the reason, and everything else is restored as before. The new
+snapshot has the time, store and host of the old one, which goes.
+
+Do everything else first: copy packs back, restante repair index, restante backup,
+restante repair packs. What a later backup stores again heals a snapshot that is
+damaged, but not one in which it is listed as lost.
+
+What is lost is printed by mailbox. It needs an owner's key, and refuses to work
+beside a backup of the same store. A snapshot whose own record cannot be read is left
+alone.
+
+Examples:
+  restante repair snapshots --dry-run
+  restante repair snapshots`
+
+func newRepairSnapshotsCommand(a *app) *cobra.Command {
+	var o repairOptions
+	c := &cobra.Command{
+		Use:               "snapshots",
+		Short:             "List as lost, in each snapshot, what can no longer be restored",
+		Long:              repairSnapshotsManual + "\n\n" + jsonHelp(repair.Report{}),
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: a.run(func(ctx context.Context, out *output, _ []string) error {
+			return a.runRepairSnapshots(ctx, out, &o)
+		}),
+	}
+	o.addFlags(c)
+	o.addForce(c)
+	return c
+}
+
+func (a *app) runRepairSnapshots(ctx context.Context, out *output, o *repairOptions) error {
+	open, err := a.openToRepair(ctx, out, o)
+	if err != nil {
+		return err
+	}
+	defer open.Close()
+	if err := open.needOwner("reading snapshots"); err != nil {
+		return err
+	}
+	bar, stop := out.progress("repair")
+	defer stop()
+	report, err := repair.Snapshots(ctx, open.Repository, repair.Options{User: userName(), Force: o.force, Total: bar.SetTotal, Done: bar.Add})
+	stop()
+	if err != nil {
+		return err
+	}
+	makeLostPrintable(report)
+	if out.json {
+		err = out.object(report)
+	} else {
+		err = printSnapshotsRepair(out, report)
+	}
+	if n := uint64(len(report.Unreadable)); err == nil && n > 0 {
+		return outcome{exitDamage, cli.Count(n, "snapshot", "snapshots") + " cannot be read at all; copy back from another copy of the repository what is named, or delete it there"}
+	}
+	return o.repaired(out, err, len(report.Repaired) > 0)
+}
+
+// makeLostPrintable escapes the names in the report: they come from a disk.
+func makeLostPrintable(r *repair.Report) {
+	for _, s := range r.Repaired {
+		for i, name := range s.Lost.First {
+			s.Lost.First[i] = cli.Name(name)
+		}
+		for i := range s.Lost.Mailboxes {
+			s.Lost.Mailboxes[i].Name = cli.Name(s.Lost.Mailboxes[i].Name)
+		}
+	}
+}
+
+func printSnapshotsRepair(out *output, r *repair.Report) error {
+	for _, u := range r.Unreadable {
+		fmt.Fprintf(out, "%s: %s\n", cli.Name(u.Object), cli.Line(u.Why))
+	}
+	for _, s := range r.Repaired {
+		fmt.Fprintf(out, "snapshot %s of store %q on %s is now %s; lost: %s\n", s.Old[:8], s.Store, cli.Name(s.Host), s.New[:8], cli.Count(s.Lost.Files, "file", "files"))
+		for _, m := range s.Lost.Mailboxes {
+			more := ""
+			if m.More {
+				more = ", and others whose names are lost"
+			}
+			fmt.Fprintf(out, "  %s: %s%s\n", m.Name, cli.Number(m.Files), more)
+		}
+		if s.Lost.Unlisted > 0 {
+			fmt.Fprintf(out, "  %s can no longer be named; what was in them is there (restante ls --raw)\n", cli.Count(s.Lost.Unlisted, "mailbox", "mailboxes"))
+		}
+		for _, name := range s.Lost.First {
+			fmt.Fprintf(out, "    %s\n", name)
+		}
+		if s.Lost.Files > uint64(len(s.Lost.First)) {
+			fmt.Fprintln(out, "    …")
+		}
+	}
+	_, err := fmt.Fprintf(out, "%s, %s replaced\n", cli.Count(r.Snapshots, "snapshot", "snapshots"), cli.Number(uint64(len(r.Repaired))))
+	return err
+}

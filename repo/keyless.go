@@ -1,0 +1,165 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"restante/blob"
+	"restante/seal"
+	"restante/storage"
+)
+
+// A Keyless is a repository as who holds no key sees it: names, sizes and
+// headers. Its methods may be called by several goroutines at once.
+type Keyless struct {
+	store storage.Store
+	repo  seal.RepoID
+}
+
+// WithoutKey looks at the repository in store. Its errors are those of [Probe].
+func WithoutKey(ctx context.Context, store storage.Store) (*Keyless, error) {
+	if err := Probe(ctx, store); err != nil {
+		return nil, err
+	}
+	names, err := configNames(ctx, store)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range names {
+		header, err := store.Get(ctx, name, 0, seal.HeaderSize, nil)
+		if errors.Is(err, storage.ErrShort) || errors.Is(err, storage.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", name, err)
+		}
+		if h, err := seal.ParseHeader(header); err == nil && h.Kind == seal.KindConfig {
+			return &Keyless{store: store, repo: h.Repo}, nil
+		}
+	}
+	return nil, &DamageError{Object: "config", Err: errors.New("none begins as a config does")}
+}
+
+// EachObject is as [Repository.EachObject].
+func (k *Keyless) EachObject(ctx context.Context, prefix string, fn func(name string, size int64) error) error {
+	return (&Repository{store: k.store}).EachObject(ctx, prefix, fn)
+}
+
+// CachePath returns the path of this repository's cache named name in dir.
+func (k *Keyless) CachePath(dir, name string) string {
+	return filepath.Join(dir, k.repo.String(), name)
+}
+
+// CheckObject checks what can be checked of an object without a key: that its
+// bytes hash to its name, if it is called by them, and that it begins with the
+// header of an object of its part and of this repository. It calls read with the
+// bytes of each read. Any error but the context's is damage of the object; one
+// that was deleted meanwhile is none.
+func (k *Keyless) CheckObject(ctx context.Context, name string, size int64, read func(n int64)) error {
+	part, err := PartOf(name)
+	if err != nil {
+		return err
+	}
+	if limit := sizeLimit(part); size > limit {
+		return tooLarge(size, limit)
+	}
+	err = k.checkHeader(ctx, part, name)
+	if err == nil && namedByBytes(part) {
+		err = k.checkName(ctx, name, size, read)
+	}
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil
+	}
+	return err
+}
+
+// namedByBytes reports whether the objects of a part are called by the hash of
+// their bytes.
+func namedByBytes(part Part) bool {
+	return part == Packs || part == Indexes || part == KeyFiles || part == Damaged
+}
+
+// sizeLimit returns how many bytes an object of a part has at most.
+func sizeLimit(part Part) int64 {
+	switch part {
+	case Packs:
+		return MaxPack
+	case Indexes:
+		return maxIndexObject
+	case KeyFiles:
+		return maxKey
+	case Configs:
+		return maxConfig
+	}
+	return maxRecord
+}
+
+// kindsOf returns the kinds of the objects of a part: none for what has no header.
+func kindsOf(part Part) []seal.Kind {
+	switch part {
+	case Configs:
+		return []seal.Kind{seal.KindConfig}
+	case Packs:
+		return []seal.Kind{seal.KindDataPack, seal.KindTreePack}
+	case Indexes:
+		return []seal.Kind{seal.KindDataIndex, seal.KindTreeIndex}
+	case Snapshots:
+		return []seal.Kind{seal.KindSnapshot, seal.KindTombstone}
+	case Intents:
+		return []seal.Kind{seal.KindIntent}
+	case Damaged:
+		return []seal.Kind{seal.KindDamage}
+	}
+	return nil
+}
+
+func (k *Keyless) checkHeader(ctx context.Context, part Part, name string) error {
+	kinds := kindsOf(part)
+	if kinds == nil {
+		return nil
+	}
+	header, err := k.store.Get(ctx, name, 0, seal.HeaderSize, nil)
+	if err != nil {
+		return err
+	}
+	h, err := seal.ParseHeader(header)
+	if err != nil {
+		return err
+	}
+	if h.Repo != k.repo {
+		return &seal.RepositoryError{Found: h.Repo, Want: k.repo}
+	}
+	for _, kind := range kinds {
+		if h.Kind != kind || h.Mode != modeOf(kind) {
+			continue
+		}
+		if (part == Snapshots || part == Intents) && h.Session.String() != path.Base(name) {
+			return otherSession(h)
+		}
+		return nil
+	}
+	return fmt.Errorf("it is a %v of mode %d, which does not belong in %s/", h.Kind, h.Mode, part)
+}
+
+func (k *Keyless) checkName(ctx context.Context, name string, size int64, read func(n int64)) error {
+	hash := blob.NewNameHash()
+	var data []byte
+	for next := int64(0); next < size; {
+		n := min(packSpan, size-next)
+		var err error
+		if data, err = k.store.Get(ctx, name, next, n, data); err != nil {
+			return err
+		}
+		hash.Write(data)
+		next += n
+		read(n)
+	}
+	if !strings.HasSuffix(name, hash.ID().String()) {
+		return errName
+	}
+	return nil
+}

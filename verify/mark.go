@@ -1,0 +1,97 @@
+package verify
+
+import (
+	"context"
+
+	"restante/blob"
+	"restante/repo"
+)
+
+// known reads the packs that are noted as damaged, unless they have been read:
+// it may be that somebody copied them back.
+func (c *checker) known(ctx context.Context) error {
+	noted, err := c.r.Damages(ctx)
+	if err != nil {
+		return err
+	}
+	for _, d := range noted {
+		p := c.packs[d.Pack]
+		if p == nil || p.size < 0 {
+			c.wentAway = c.wentAway || d.Loses()
+			continue
+		}
+		if p.read {
+			continue
+		}
+		check, err := c.readPack(ctx, d.Pack)
+		if err != nil {
+			return err
+		}
+		c.wasRead(packResult{id: d.Pack, check: check})
+	}
+	return nil
+}
+
+// readPack reads one pack from beginning to end, beside those that were asked for.
+func (c *checker) readPack(ctx context.Context, id blob.ID) (*repo.PackCheck, error) {
+	size := c.packs[id].size
+	c.read(1, uint64(size))
+	return c.r.CheckPack(ctx, id, size, func(int64) {})
+}
+
+// mark notes in the repository which packs are damaged, so that sessions store
+// again what was there. Of a pack in which something was found to be wrong, all is
+// read for that.
+func (c *checker) mark(ctx context.Context) error {
+	if c.opts.NoMark {
+		return nil
+	}
+	for _, id := range c.packIDs() {
+		p := c.packs[id]
+		if p.size < 0 || p.read || c.findings[repo.PackName(id)] == nil {
+			continue
+		}
+		check, err := c.readPack(ctx, id)
+		if err != nil {
+			return err
+		}
+		p.took(check)
+	}
+	_, err := c.r.NoteDamage(ctx, func(all map[blob.ID]repo.Damage) {
+		c.amend(all)
+		for id := range all {
+			if p := c.packs[id]; p != nil && p.size >= 0 {
+				c.report.Marked++
+			}
+		}
+	})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	if err != nil {
+		c.report.Marked = 0
+		c.report.note("it could not be noted which packs are damaged, so the next backup will not store again what was there: %v", err)
+	}
+	return nil
+}
+
+// amend brings what is known of damage up to date. What is known of packs that
+// are gone stays: backups learn from it that pieces may have been lost.
+func (c *checker) amend(all map[blob.ID]repo.Damage) {
+	for id, p := range c.packs {
+		_, known := all[id]
+		switch {
+		case !p.read:
+		case p.note == nil:
+			delete(all, id)
+		case !known || c.r.CanRead(): // who cannot read knows less
+			all[id] = *p.note
+		}
+	}
+}
+
+// took takes what reading the pack from beginning to end showed.
+func (p *pack) took(check *repo.PackCheck) {
+	p.read = len(check.Damage) == 0 || check.Note != nil // else it may not be read, or is gone
+	p.note = check.Note
+}
