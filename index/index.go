@@ -43,12 +43,12 @@ type Index struct {
 
 	// syncing admits one change of the view at a time and guards the fields below.
 	syncing  sync.Mutex
-	again    func() error     // repeats the last Sync
-	restored bool             // the file synced has been read
-	seen     blob.ID          // its hash as it was last read or published
-	untidy   bool             // there may be generations that nobody needs
-	memory   bool             // the cache cannot be written: all that is new stays in memory
-	avoided  map[blob.ID]bool // packs; see Avoid
+	again    func() error       // repeats the last Sync
+	restored bool               // the file synced has been read
+	seen     blob.ID            // its hash as it was last read or published
+	untidy   bool               // there may be generations that nobody needs
+	memory   bool               // the cache cannot be written: all that is new stays in memory
+	avoided  []map[blob.ID]bool // packs; see Avoid
 
 	mu   sync.Mutex // guards view, and refs of all generations
 	view *view
@@ -61,8 +61,9 @@ type view struct {
 	live  uint64      // pieces in packs that are alive
 	gen   *generation // nil if there is none
 
-	// first is asked before this one: it takes the packs to avoid for dead. It
-	// is nil if there are none, and shares the reference to gen.
+	// first is asked before this one: it takes the packs to avoid for dead, and
+	// has a first of its own if there are several tiers of them. It is nil if there
+	// are none, and shares the reference to gen.
 	first *view
 }
 
@@ -137,7 +138,12 @@ func (x *Index) drop(gen *generation) {
 // install makes v, with the caller's reference to its generation, the present
 // view. The caller holds syncing.
 func (x *Index) install(v *view) {
-	v.first = v.without(x.avoided)
+	at := v
+	for _, packs := range x.avoided {
+		if w := at.without(packs); w != nil {
+			at.first, at = w, w
+		}
+	}
 	x.mu.Lock()
 	old := x.view
 	x.view = v
@@ -145,14 +151,20 @@ func (x *Index) install(v *view) {
 	x.release(old) // the reference that the index itself held
 }
 
-// Avoid makes look-ups return a place in one of packs only where there is no
-// other: the storage has lost them. It takes the place of the last call.
-func (x *Index) Avoid(packs []blob.ID) {
+// Avoid makes look-ups return a place in one of some packs only where there is
+// no other. Of several tiers the first is the worst: a place in one of its packs,
+// which the storage has lost, say, is only returned where there is none in a pack
+// of the next tier either. It takes the place of the last call.
+func (x *Index) Avoid(tiers ...[]blob.ID) {
 	x.syncing.Lock()
 	defer x.syncing.Unlock()
-	x.avoided = make(map[blob.ID]bool, len(packs))
-	for _, id := range packs {
-		x.avoided[id] = true
+	x.avoided = x.avoided[:0]
+	for _, packs := range tiers {
+		avoided := make(map[blob.ID]bool, len(packs))
+		for _, id := range packs {
+			avoided[id] = true
+		}
+		x.avoided = append(x.avoided, avoided)
 	}
 	v := x.acquire() // the reference becomes the new view's
 	x.install(newView(v.state, v.gen))
@@ -191,15 +203,34 @@ func (x *Index) Count() uint64 {
 // Packs returns the packs that are alive: those that an index object of the
 // last Sync lists.
 func (x *Index) Packs() []Pack {
+	var packs []Pack
+	x.EachPack(func(p Pack, _ uint32) { packs = append(packs, p) })
+	return packs
+}
+
+// EachPack calls fn for each pack that is alive, with how many pieces index
+// objects list in it.
+func (x *Index) EachPack(fn func(p Pack, pieces uint32)) {
 	v := x.acquire()
 	defer x.release(v)
-	var packs []Pack
 	for n, ok := range v.alive {
 		if ok {
-			packs = append(packs, v.packs[n].Pack)
+			fn(v.packs[n].Pack, v.packs[n].pieces)
 		}
 	}
-	return packs
+}
+
+// ObjectPacks returns the packs that an index object lists, and whether the
+// last Sync took it in.
+func (x *Index) ObjectPacks(name blob.ID) ([]blob.ID, bool) {
+	v := x.acquire()
+	defer x.release(v)
+	numbers, ok := v.objects[name]
+	packs := make([]blob.ID, 0, len(numbers))
+	for _, n := range numbers {
+		packs = append(packs, v.packs[n].ID)
+	}
+	return packs, ok
 }
 
 // Lookup returns where the piece lies, in a pack that is alive. If the cache

@@ -63,8 +63,8 @@ func (v *view) lookupSorted(ctx context.Context, ids []blob.ID, done *int, scan 
 			return err
 		}
 		best := v
-		if v.first != nil {
-			best = v.first
+		for best.first != nil {
+			best = best.first
 		}
 		var spots []spot
 		lookup = func(id blob.ID) (blob.Place, bool, error) {
