@@ -10,6 +10,7 @@ import (
 
 	"restante/blob"
 	"restante/mailstore"
+	"restante/repo"
 	"restante/snapshot"
 )
 
@@ -20,12 +21,15 @@ import (
 //
 // The file "leaves" is written anew by each run:
 //
-//	"restante parent 3\n"
+//	"restante parent 4\n"
 //	32 bytes  hash of the options that decide what a snapshot holds
 //	16 bytes  session of the snapshot
 //	 8 bytes  start of its run, in seconds since 1970
 //	 8 bytes  number of mailboxes in it
 //	 8 bytes  number of the file of blocks
+//	32 bytes  ID of the root of the snapshot's tree
+//	 1 byte   its level
+//	uvarint   number of marks that its session had seen, and a uvarint for each
 //	uvarint   number of leaves
 //	the leaves of the snapshot's tree, in order; for each
 //	   uvarint n, n bytes: its last key; 32 bytes: its ID
@@ -50,13 +54,13 @@ import (
 //
 // All numbers of fixed size are little endian.
 const (
-	parentMagic  = "restante parent 3\n"
+	parentMagic  = "restante parent 4\n"
 	leavesName   = "leaves"
 	blocksPrefix = "blocks-"
 )
 
 const (
-	parentHeader = len(parentMagic) + 32 + 16 + 8 + 8 + 8
+	parentHeader = len(parentMagic) + 32 + 16 + 8 + 8 + 8 + 32 + 1
 	parentSum    = 16
 	maxLeaves    = 1 << 30 // bytes of the file "leaves" that are taken seriously
 	maxBlock     = 16 << 20
@@ -90,6 +94,8 @@ type parentHead struct {
 	started   int64
 	mailboxes uint64
 	number    uint64 // of the file of blocks
+	root      repo.PageRef
+	marks     []uint64 // that the session had seen; not part of what encode makes
 }
 
 func (h parentHead) encode() []byte {
@@ -97,7 +103,8 @@ func (h parentHead) encode() []byte {
 	b = append(b, h.session[:]...)
 	b = binary.LittleEndian.AppendUint64(b, uint64(h.started))
 	b = binary.LittleEndian.AppendUint64(b, h.mailboxes)
-	return binary.LittleEndian.AppendUint64(b, h.number)
+	b = binary.LittleEndian.AppendUint64(b, h.number)
+	return append(append(b, h.root.ID[:]...), h.root.Level)
 }
 
 // decodeHead reads what encode wrote; b is as long at least.
@@ -110,6 +117,7 @@ func decodeHead(b []byte) (h parentHead, err error) {
 	h.started = int64(binary.LittleEndian.Uint64(b[48:]))
 	h.mailboxes = binary.LittleEndian.Uint64(b[56:])
 	h.number = binary.LittleEndian.Uint64(b[64:])
+	h.root.ID, h.root.Level = blob.ID(b[72:104]), b[104]
 	return h, nil
 }
 
@@ -179,9 +187,12 @@ func readLeaves(path string) ([]byte, error) {
 	return data, nil
 }
 
-// parse reads leaves and folders.
+// parse reads marks, leaves and folders.
 func (p *parent) parse(b []byte) error {
 	d := parentDecoder{b: b}
+	for n := d.uvarint(); n > 0 && !d.bad; n-- {
+		p.marks = append(p.marks, d.uvarint())
+	}
 	for n := d.uvarint(); n > 0 && !d.bad; n-- {
 		var l leafRef
 		l.Last = snapshot.Key(d.bytes(d.uvarint()))
@@ -264,6 +275,14 @@ func (p *parent) id() [16]byte {
 		return [16]byte{}
 	}
 	return p.session
+}
+
+// rootPage returns the root of the snapshot's tree, or nil.
+func (p *parent) rootPage() *repo.PageRef {
+	if p == nil {
+		return nil
+	}
+	return &p.root
 }
 
 func (p *parent) close() {

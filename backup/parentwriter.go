@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"restante/blob"
+	"restante/repo"
 	"restante/snapshot"
 )
 
@@ -29,7 +30,7 @@ type parentWriter struct {
 	out    *bufio.Writer
 	offset int64
 	leaves *os.File
-	head   []byte
+	head   parentHead
 	count  uint64 // of leaves
 	list   []byte // leaves, encoded
 	rests  []byte // folders, encoded
@@ -42,7 +43,7 @@ func (run *run) createParent() *parentWriter {
 		return nil
 	}
 	return newParentWriter(run.parentPath(), run.parent.share(), parentHead{options: run.optionsHash(), session: run.session.ID(),
-		started: run.started.Unix(), mailboxes: uint64(len(run.opts.Store.Mailboxes))})
+		started: run.started.Unix(), mailboxes: uint64(len(run.opts.Store.Mailboxes)), marks: run.session.Marks()})
 }
 
 // newParentWriter starts a cache in the folder dir. last is the one in use there, or nil.
@@ -54,8 +55,8 @@ func newParentWriter(dir string, last *parent, head parentHead) *parentWriter {
 			w.number, w.offset = last.number, last.end
 		}
 	}
-	head.number = w.number
-	w.head = head.encode()
+	w.head = head
+	w.head.number = w.number
 	w.err = w.create()
 	return w
 }
@@ -155,6 +156,13 @@ func (w *parentWriter) rest(r *rest) {
 	}
 }
 
+// root notes the root of the snapshot's tree.
+func (w *parentWriter) root(r snapshot.Root) {
+	if w != nil {
+		w.head.root = repo.PageRef{ID: r.ID, Level: r.Level}
+	}
+}
+
 // commit puts the cache in its place. It is not synced: one that a crash
 // leaves torn fails its checks and is not used.
 func (w *parentWriter) commit() error {
@@ -192,7 +200,11 @@ func (w *parentWriter) writeLeaves() error {
 		return fmt.Errorf("it would have %d bytes", n)
 	}
 	h := blob.NewNameHash()
-	for _, part := range [][]byte{w.head, binary.AppendUvarint(nil, w.count), w.list, w.rests} {
+	marks := binary.AppendUvarint(nil, uint64(len(w.head.marks)))
+	for _, n := range w.head.marks {
+		marks = binary.AppendUvarint(marks, n)
+	}
+	for _, part := range [][]byte{w.head.encode(), marks, binary.AppendUvarint(nil, w.count), w.list, w.rests} {
 		h.Write(part)
 		if _, err := w.leaves.Write(part); err != nil {
 			return err

@@ -145,13 +145,19 @@ func (s *Session) Abandon(ctx context.Context) error {
 
 // bury puts the tombstone that ends the session, unless it has ended.
 func (s *Session) bury(ctx context.Context) error {
-	data, err := s.r.sealRecord(seal.Header{Kind: seal.KindTombstone, Mode: seal.ModeIndex, Session: s.id}, tombstone{Time: now()})
-	if err != nil {
-		return err
-	}
-	err = putOnce(ctx, s.r.store, snapshotName(s.id), data)
-	if errors.Is(err, storage.ErrExists) {
-		return nil // it has ended already
-	}
+	_, err := s.r.bury(ctx, s.id, tombstone{Time: now()})
 	return err
+}
+
+// bury puts a tombstone, and reports false if the session has ended already.
+func (r *Repository) bury(ctx context.Context, id seal.Session, t tombstone) (bool, error) {
+	data, err := r.sealRecord(seal.Header{Kind: seal.KindTombstone, Mode: seal.ModeIndex, Session: id}, t)
+	if err != nil {
+		return false, err
+	}
+	err = putOnce(ctx, r.store, snapshotName(id), data)
+	if errors.Is(err, storage.ErrExists) {
+		return false, nil
+	}
+	return err == nil, err
 }

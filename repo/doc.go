@@ -17,6 +17,8 @@
 //	index/HASH              kind 'i' or 'j'
 //	intents/SESSION         kind 'n'
 //	snapshots/SESSION       kind 's', or 'x' for a tombstone
+//	marks/NNNNNNNN          kind 'm': number as of a config, from 1
+//	seen/SESSION            kind 'v'
 //
 // HASH is the name that the object's bytes have (BLAKE3, 64 hexadecimal
 // digits), SESSION the session that its header names (32 digits). Objects are
@@ -25,7 +27,8 @@
 //
 // # Records
 //
-// Configs, intents, snapshots and tombstones are records:
+// Configs, intents, snapshots, tombstones, marks and what was seen of them are
+// records:
 //
 //	prefix      96 bytes in mode 2, 1,184 in mode 1
 //	payload     padded and sealed: content box, part 'r', position 0
@@ -36,7 +39,9 @@
 // (Nikitin et al., "Reducing Metadata Leakage", 2019, section 4: with E =
 // ⌊log2 n⌋ and S = ⌊log2 E⌋+1, n is rounded up to a multiple of 2^(E-S)). The
 // owner's key signs configs. The key that the header names signs the others;
-// a config lists it, be it as removed: what it signed before stands.
+// a config lists it, be it as removed: what it signed before stands. Of marks it
+// must be a key of role 1 (owner), and what a session has seen must be signed by
+// the key that signed its intent.
 //
 // The payload of a snapshot is package snapshot's affair. The others are CBOR
 // maps; a reader refuses keys that are not listed here.
@@ -51,7 +56,14 @@
 //	           6 started, nanoseconds since 1970
 //	           7 process, a map: 1 machine (the boot ID on Linux, else the host)
 //	             2 host   3 number   4 start time, in the system's own unit
-//	tombstone  1 time, seconds since 1970
+//	           8 root page of the parent's tree, [ID, level]; left out without a parent
+//	tombstone  1 time, seconds since 1970   2 true: not put by the session itself; else left out
+//	mark       1 number
+//	           2 the packs that are going to be deleted, at most 65,536: their
+//	             HASHes as bytes, one after the other, ascending
+//	           3 the snapshots that need nothing in them: their sessions, 16 bytes
+//	             each, ascending; none if there are over 65,536
+//	seen       1 array of the numbers of marks
 //
 // The config with the highest number that opens and has the owner's signature
 // counts; others are passed over. A reader remembers the number it has seen
@@ -145,18 +157,30 @@
 //	new repository   README          a folder that is no repository and
 //	                 key file        has to be removed by hand
 //	                 config 1        (the repository exists)
-//	session          intent          an open session; it hinders nobody once its process is gone
+//	session          intent          an open session; prune ends it once its process is gone
+//	                 seen            the same
 //	                 packs           packs that no index object names; the next
 //	                                 session to begin adopts them, from their directories
 //	                 index objects   pieces that no snapshot refers to; the next session finds them
 //	                 snapshot        (the backup exists)
 //	               or tombstone      (the session made no snapshot)
+//	prune            tombstones      of sessions that are dead; they lose when they wake up
+//	                 mark            packs that count as not stored; the next prune deletes them
+//	                 index objects   the same packs, named by both or by none
+//	                   without them
+//	                 old ones go
+//	                 packs go        a mark of packs that are not there
+//	                 mark goes
+//	                 seen, intent    an intent that says nothing any more; the next prune removes it
+//	                   go
 //	new key          key file        a key file that no config lists, and that therefore opens nothing
 //	                 config          (the key exists)
 //	removed key      config          (the key is no longer accepted) its file, which opens nothing
 //	                 key file goes
 //
 // Index objects are put at the end of a session and at checkpoints on the way.
+// Whoever finds one gone that was listed lists them again: another has taken its
+// place, which was put before.
 // A put whose outcome is not known is settled by looking: when the name is
 // taken, and by the same bytes, it has succeeded.
 //
@@ -164,6 +188,44 @@
 // store of the same host, if its process lives on this machine. Of processes
 // on other machines nothing can be known; two sessions of one store at once
 // make two snapshots, which harms nothing.
+//
+// # Deleting
+//
+// Packs are deleted while sessions write, and no clock decides whether that is
+// safe. Who deletes is called a pruner; what follows is why nothing is lost.
+//
+// A session puts its intent, which names its parent: the snapshot from which it
+// takes over what has not changed, piece by piece unseen. Then it lists the marks
+// and puts on record which it saw (nothing if there were none); then it lists the index;
+// then it looks whether the parent is still listed, and does without if not. Packs
+// under the marks that it saw count as not stored: it adopts none of them, does
+// not miss them, and stores again what is in them. A parent is done without, too,
+// that may need one of them: one that is neither among the snapshots of a mark nor
+// of a session that had seen it.
+//
+// A pruner finds what is needed: it lists packs, then snapshots, then intents, in this
+// order, and then brings its index up to date. Needed is what those snapshots refer to, and what
+// the parents of open sessions do. Each needed piece is counted to one pack, to one under a
+// mark only where it is in no other. Packs of open sessions are left
+// alone. Packs that nothing was counted to go into a mark, with the number after
+// the highest that is there: whoever finds it taken gives up, for another prunes.
+// Then the pruner lists packs, snapshots and intents again, and adds what the new
+// ones need. A pack is deleted when it is under a mark, nothing is counted to it, and
+// each open session has seen the mark; and if the mark of this pruner
+// is still the highest. A mark is for good: a pack that turns out to be needed stays
+// until its pieces are copied to another one. The highest mark stays too, so that no number comes twice.
+//
+// So a session either has the mark of a pack, and does not rely on it; or its
+// intent is older than the mark, and keeps the pack from being deleted until the
+// session ends; then its snapshot is listed. What it takes over from its parent is
+// needed by a snapshot that is listed, or was when its intent was put, and from then on by the intent.
+// For that, snapshots are listed before intents: the other way round a session
+// could come between, and its parent go.
+//
+// Only a pruner removes intents, of sessions that have ended, and it ends those
+// whose process is gone by a tombstone. The session may sleep and not be gone: its
+// own put at the end fails then. Therefore such a tombstone stays for ever. One that
+// the session itself put is removed after some time.
 //
 // # Example
 //

@@ -36,11 +36,8 @@ const (
 	MinRecord      = minRecord
 )
 
-// IndexHead is what an index object's head says.
-type IndexHead = indexHead
-
 // DecodeHead decodes an index object's head.
-func DecodeHead(plain []byte) (*IndexHead, error) { return decodeHead(plain) }
+func DecodeHead(plain []byte) (*indexHead, error) { return decodeHead(plain) }
 
 // NewEncoder returns an encoder as clumps are compressed with.
 var NewEncoder = newEncoder

@@ -28,6 +28,8 @@ const (
 	Indexes   Part = "index"
 	Snapshots Part = "snapshots"
 	Intents   Part = "intents"
+	Marks     Part = "marks"
+	Seen      Part = "seen"
 	Readme    Part = "README"
 )
 
@@ -40,17 +42,17 @@ func PartOf(name string) (Part, error) {
 	var err error
 	good := true
 	switch part {
-	case Configs:
+	case Configs, Marks:
 		var n uint64
 		n, err = strconv.ParseUint(rest, 10, 64)
-		good = configName(n) == name
+		good = fmt.Sprintf("%s/%08d", part, n) == name
 	case KeyFiles, Indexes:
 		_, err = blob.ParseID(rest)
 	case Packs:
 		var id blob.ID
 		id, err = blob.ParseID(path.Base(rest))
 		good = packName(id) == name
-	case Snapshots, Intents:
+	case Snapshots, Intents, Seen:
 		_, err = seal.ParseSession(rest)
 	case Readme:
 		if below {
@@ -74,8 +76,8 @@ func (r *Repository) EachObject(ctx context.Context, prefix string, fn func(name
 	return nil
 }
 
-// CheckObject checks an object that says all by itself: a config, a key file
-// or an intent. Of the other parts it checks nothing. Any error but the
+// CheckObject checks an object that says all by itself: a config, a key file,
+// an intent, a mark or what a session has seen of them. Of the other parts it checks nothing. Any error but the
 // context's is damage of the object; one that was deleted meanwhile is none.
 func (r *Repository) CheckObject(ctx context.Context, name string, size int64) error {
 	part, err := PartOf(name)
@@ -94,17 +96,34 @@ func (r *Repository) CheckObject(ctx context.Context, name string, size int64) e
 		if err == nil && keyName(blob.NameOf(object)) != name {
 			err = errName
 		}
-	case Intents:
+	case Intents, Marks, Seen:
 		if size > maxRecord {
 			return tooLarge(size, maxRecord)
 		}
-		var id seal.Session
-		if id, err = seal.ParseSession(path.Base(name)); err == nil {
-			_, err = r.readIntent(ctx, id)
-		}
+		err = r.checkRecord(ctx, part, path.Base(name))
 	}
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil
+	}
+	return err
+}
+
+func (r *Repository) checkRecord(ctx context.Context, part Part, base string) error {
+	if part == Marks {
+		n, err := strconv.ParseUint(base, 10, 64)
+		if err == nil {
+			_, err = r.readMark(ctx, n)
+		}
+		return err
+	}
+	id, err := seal.ParseSession(base)
+	if err != nil {
+		return err
+	}
+	if part == Seen {
+		_, _, err = r.readSeen(ctx, id)
+	} else {
+		_, err = r.readIntent(ctx, id)
 	}
 	return err
 }
@@ -154,20 +173,27 @@ func PackName(id blob.ID) string { return packName(id) }
 // PackKind reads the header of the pack named id and tells whether it is a
 // tree pack. Any error but the context's is damage of the pack.
 func (r *Repository) PackKind(ctx context.Context, id blob.ID) (tree bool, err error) {
+	h, err := r.packHeader(ctx, id)
+	return h.Kind == seal.KindTreePack, err
+}
+
+func (r *Repository) packHeader(ctx context.Context, id blob.ID) (seal.Header, error) {
 	header, err := r.store.Get(ctx, packName(id), 0, seal.HeaderSize, nil)
 	if err != nil {
-		return false, err
+		return seal.Header{}, err
 	}
 	h, err := seal.ParseHeader(header)
 	switch {
 	case err != nil:
-		return false, err
 	case h.Repo != r.keys.Repo:
-		return false, &seal.RepositoryError{Found: h.Repo, Want: r.keys.Repo}
+		err = &seal.RepositoryError{Found: h.Repo, Want: r.keys.Repo}
 	case h.Mode != seal.ModePublic || h.Kind != seal.KindDataPack && h.Kind != seal.KindTreePack:
-		return false, fmt.Errorf("it is an object of kind %q, no pack", h.Kind)
+		err = fmt.Errorf("it is an object of kind %q, no pack", h.Kind)
 	}
-	return h.Kind == seal.KindTreePack, nil
+	if err != nil {
+		return seal.Header{}, err
+	}
+	return h, nil
 }
 
 // packSpan is how much of a pack is read at once, unless a clump is longer:

@@ -19,14 +19,22 @@ import (
 // whole, as far as is known: a session compares them all, a reader notices
 // those that it needs.
 type lostPacks struct {
-	mu     sync.Mutex                           // held while it changes
-	ids    atomic.Pointer[map[blob.ID]struct{}] // the map is not changed
-	probed map[blob.ID]uint64                   // under mu: how long a pack is at least
+	mu     sync.Mutex              // held while it changes
+	ids    atomic.Pointer[packSet] // the set is not changed
+	marked atomic.Pointer[packSet] // packs under marks, which can be read and count as not stored; not changed either
+	probed map[blob.ID]uint64      // under mu: how long a pack is at least
 }
 
+type packSet = map[blob.ID]struct{}
+
 // has reports whether the pack is known to be lost.
-func (l *lostPacks) has(id blob.ID) bool {
-	ids := l.ids.Load()
+func (l *lostPacks) has(id blob.ID) bool { return isIn(&l.ids, id) }
+
+// absent reports whether what is in the pack counts as not stored.
+func (l *lostPacks) absent(id blob.ID) bool { return l.has(id) || isIn(&l.marked, id) }
+
+func isIn(set *atomic.Pointer[packSet], id blob.ID) bool {
+	ids := set.Load()
 	if ids == nil {
 		return false
 	}
@@ -47,7 +55,7 @@ func (r *Repository) lose(pack blob.ID) bool {
 	if r.lost.has(pack) {
 		return false
 	}
-	ids := map[blob.ID]struct{}{pack: {}}
+	ids := packSet{pack: {}}
 	if old := r.lost.ids.Load(); old != nil {
 		maps.Copy(ids, *old)
 	}
@@ -56,15 +64,40 @@ func (r *Repository) lose(pack blob.ID) bool {
 }
 
 // setLost makes ids the lost packs. The caller holds lost.mu.
-func (r *Repository) setLost(ids map[blob.ID]struct{}) {
+func (r *Repository) setLost(ids packSet) {
 	r.lost.ids.Store(&ids)
-	r.index.Avoid(slices.Collect(maps.Keys(ids)))
+	r.avoid()
 }
 
-// holds reports whether the index names the piece in a pack that is not lost.
+// avoid has look-ups prefer packs that are neither lost nor marked, and marked
+// ones to lost ones. The caller holds lost.mu.
+func (r *Repository) avoid() {
+	var tiers [][]blob.ID
+	for _, set := range []*atomic.Pointer[packSet]{&r.lost.ids, &r.lost.marked} {
+		var ids []blob.ID
+		if set := set.Load(); set != nil {
+			ids = slices.Collect(maps.Keys(*set))
+		}
+		tiers = append(tiers, ids)
+	}
+	r.index.Avoid(tiers...)
+}
+
+// Shun has look-ups find a piece in one of packs only where it is in no other
+// that is not lost, and [Repository.Has] deny those pieces. It takes the place of
+// the last call, and of the marks that the last session has seen.
+func (r *Repository) Shun(packs map[blob.ID]struct{}) {
+	r.lost.mu.Lock()
+	defer r.lost.mu.Unlock()
+	r.lost.marked.Store(&packs)
+	r.avoid()
+}
+
+// holds reports whether the index names the piece in a pack that is neither
+// lost nor marked.
 func (r *Repository) holds(id blob.ID) (bool, error) {
 	place, ok, err := r.index.Lookup(id)
-	return ok && !r.lost.has(place.Pack), err
+	return ok && !r.lost.absent(place.Pack), err
 }
 
 // probe looks whether the packs of places reach as far as the places do. It
@@ -103,7 +136,8 @@ func (r *Repository) probe(ctx context.Context, places []blob.Place) (news bool,
 
 // comparePacks compares the packs that are there with those that the index
 // names. It adopts those that only are there. Pieces in those that only are
-// named, or have another length, count as not stored.
+// named, or have another length, count as not stored. Packs under marks that the
+// session has seen are neither missed nor adopted: they are about to be deleted.
 func (s *Session) comparePacks(ctx context.Context) error {
 	found := map[blob.ID]int64{}
 	err := s.r.store.List(ctx, "packs/", func(name string, size int64) error {
@@ -116,13 +150,14 @@ func (s *Session) comparePacks(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listing packs: %w", err)
 	}
-	lost := map[blob.ID]struct{}{}
+	lost := packSet{}
 	for _, p := range s.r.index.Packs() {
-		if size, ok := found[p.ID]; !ok || size != int64(p.Size) {
+		if size, ok := found[p.ID]; (!ok || size != int64(p.Size)) && !isIn(&s.r.lost.marked, p.ID) {
 			lost[p.ID] = struct{}{}
 		}
 		delete(found, p.ID)
 	}
+	maps.DeleteFunc(found, func(id blob.ID, _ int64) bool { return isIn(&s.r.lost.marked, id) })
 	s.takeLost(lost)
 	return s.adopt(ctx, found)
 }
@@ -130,7 +165,7 @@ func (s *Session) comparePacks(ctx context.Context) error {
 // namedInWarning is how many lost packs a warning names.
 const namedInWarning = 8
 
-func (s *Session) takeLost(lost map[blob.ID]struct{}) {
+func (s *Session) takeLost(lost packSet) {
 	s.r.lost.mu.Lock()
 	s.r.setLost(lost)
 	s.r.lost.mu.Unlock()

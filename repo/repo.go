@@ -240,8 +240,22 @@ func (r *Repository) reindex(ctx context.Context, own map[blob.ID]*index.Object)
 	return r.resync(ctx, own)
 }
 
+// indexRounds is how often the index is listed again because an object of the
+// listing was replaced before it was read.
+const indexRounds = 8
+
 // resync reads the index objects that the index lacks; those in own are at hand.
-func (r *Repository) resync(ctx context.Context, own map[blob.ID]*index.Object) error {
+func (r *Repository) resync(ctx context.Context, own map[blob.ID]*index.Object) (err error) {
+	for range indexRounds {
+		if err = r.readIndexes(ctx, own); !errors.Is(err, storage.ErrNotFound) {
+			break // else prune has put another in its place meanwhile, which the next listing has
+		}
+	}
+	r.synced = err == nil
+	return err
+}
+
+func (r *Repository) readIndexes(ctx context.Context, own map[blob.ID]*index.Object) error {
 	var names []blob.ID
 	err := r.store.List(ctx, "index/", func(name string, size int64) error {
 		id, err := blob.ParseID(strings.TrimPrefix(name, "index/"))
@@ -257,14 +271,12 @@ func (r *Repository) resync(ctx context.Context, own map[blob.ID]*index.Object) 
 	if err != nil {
 		return fmt.Errorf("listing the index: %w", err)
 	}
-	err = r.index.Sync(ctx, names, func(ctx context.Context, id blob.ID) (*index.Object, error) {
+	return r.index.Sync(ctx, names, func(ctx context.Context, id blob.ID) (*index.Object, error) {
 		if o, ok := own[id]; ok {
 			return o, nil
 		}
 		return r.loadIndex(ctx, id)
 	})
-	r.synced = err == nil
-	return err
 }
 
 // now is the time that records carry, in seconds.

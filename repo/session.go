@@ -64,8 +64,9 @@ type Session struct {
 	wg     sync.WaitGroup // the packs in flight
 	flight chan struct{}  // a token for each
 
-	packSz  int  // set by Begin
-	damaged bool // set by Begin
+	packSz  int             // set by Begin
+	damaged bool            // set by Begin
+	marks   map[uint64]Mark // that were seen, without their packs; set by Begin
 
 	mu      sync.Mutex // guards the following
 	err     error      // of what claimed pieces and did not store them: there will be no snapshot
@@ -120,6 +121,11 @@ func (r *Repository) Begin(ctx context.Context, opts SessionOptions) (*Session, 
 	}
 	err := r.checkLocks(ctx, s.id, s.opts.Intent) // again: somebody may have begun in the same moment
 	if err == nil {
+		err = s.seeMarks(ctx)
+	}
+	// After the marks: a pruner takes a pack out of the index before it takes its
+	// mark away, so that a pack which is in this index and under no mark is there.
+	if err == nil {
 		err = r.reindex(ctx, nil) // once more, if it has been read already
 	}
 	if err == nil {
@@ -163,7 +169,7 @@ func (s *Session) Stored() int64 {
 }
 
 // Holds reports whether the repository had the piece when the session began, in
-// a pack that is not known to be lost.
+// a pack that is not known to be lost and was not marked for deletion.
 func (s *Session) Holds(id blob.ID) (bool, error) { return s.r.holds(id) }
 
 // claim reports whether the caller is the first to bring the piece.

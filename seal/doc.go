@@ -11,7 +11,7 @@
 //	     0     8  "restante"
 //	     8     1  kind: 'c' config, 'p' data pack, 't' tree pack, 'i' index of
 //	              data packs, 'j' index of tree packs, 's' snapshot,
-//	              'n' intent, 'm' mark, 'x' tombstone
+//	              'n' intent, 'm' mark, 'x' tombstone, 'v' marks that were seen
 //	     9     1  mode: 1 public, 2 index
 //	    10     2  format version: 0
 //	    12     2  algorithm suite: 1

@@ -35,6 +35,7 @@ const (
 	KindIntent    Kind = 'n'
 	KindMark      Kind = 'm'
 	KindTombstone Kind = 'x'
+	KindSeen      Kind = 'v' // the marks that a session has seen
 )
 
 // String returns the kind's name, for messages to a person.
@@ -58,11 +59,13 @@ func (k Kind) String() string {
 		return "mark"
 	case KindTombstone:
 		return "tombstone"
+	case KindSeen:
+		return "list of seen marks"
 	}
 	return fmt.Sprintf("kind 0x%02x", byte(k))
 }
 
-func (k Kind) valid() bool { return bytes.IndexByte([]byte("cptijsnmx"), byte(k)) >= 0 }
+func (k Kind) valid() bool { return bytes.IndexByte([]byte("cptijsnmxv"), byte(k)) >= 0 }
 
 // A Mode says who can open an object's content. Part of the format.
 type Mode byte

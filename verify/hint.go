@@ -31,6 +31,10 @@ func (c *checker) hint(f *finding) string {
 		return copyBack + "; until then the newest config that is whole counts"
 	case repo.Intents:
 		return "nothing depends on it: delete it when no backup is running"
+	case repo.Marks:
+		return "delete it; the next restante prune finds what it named again"
+	case repo.Seen:
+		return "delete it; prune waits then for the session to end"
 	case repo.Indexes:
 		return copyBack + "; without one, move it out of the repository, where it keeps machines from restoring that have not read it before, " +
 			"and run restante backup, which names its packs again"

@@ -46,7 +46,7 @@ func (c *checker) objects(ctx context.Context) error {
 			id, _ := blob.ParseID(path.Base(name))
 			c.packs[id] = &pack{size: size}
 			packBytes += uint64(size)
-		case part == repo.Configs || part == repo.KeyFiles || part == repo.Intents:
+		case slices.Contains([]repo.Part{repo.Configs, repo.KeyFiles, repo.Intents, repo.Marks, repo.Seen}, part):
 			return c.object(ctx, part, name, size)
 		case part == repo.Readme:
 			readme = true
