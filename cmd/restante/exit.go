@@ -105,7 +105,7 @@ func exitCode(err error) int {
 		return exitShrunk
 	case errors.Is(err, repo.ErrNoRepository):
 		return exitNoRepository
-	case errors.As(err, new(*repo.LockedError)):
+	case errors.As(err, new(*repo.LockedError)), errors.Is(err, repo.ErrPruning):
 		return exitBusy
 	case errors.Is(err, repo.ErrWrongKey):
 		return exitWrongPassword
@@ -151,6 +151,10 @@ func (a *app) hint(ran *cobra.Command, err error) string {
 		return "restante init makes a repository; -r or RESTANTE_REPOSITORY names another"
 	case errors.As(err, new(*repo.LockedError)):
 		return "wait for it, or give --retry-lock 1h"
+	case errors.Is(err, repo.ErrPruning):
+		return "nothing is lost; run it again when the other one has ended"
+	case errors.Is(err, repo.ErrOwnerOnly):
+		return "open the repository with its password or with an owner's key file"
 	case errors.Is(err, repo.ErrWrongKey):
 		return "check RESTANTE_PASSWORD, the file or command it comes from, or the keyboard layout; every passphrase or key file added with restante key add opens it"
 	case errors.Is(err, seal.ErrTooNew):
@@ -183,7 +187,7 @@ func (a *app) goOnHint(ran *cobra.Command) string {
 		return "what is restored so far stays; run it again with --resume instead of --overwrite to go on from there"
 	case resume != nil && !resume.Changed:
 		return "what is restored so far stays; run it again with --resume to go on from there"
-	case resume != nil, ran.CommandPath() == "restante backup":
+	case resume != nil, ran.CommandPath() == "restante backup", ran.CommandPath() == "restante prune":
 		return "nothing that was finished is lost; the same command goes on from there"
 	}
 	return ""

@@ -39,6 +39,7 @@ func commands(a *app) []*cobra.Command {
 		newDiffCommand(a),
 		newRestoreCommand(a),
 		newCheckCommand(a),
+		newPruneCommand(a),
 		newStatsCommand(a),
 		newInspectCommand(a),
 		newKeyCommand(a),

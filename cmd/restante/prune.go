@@ -1,0 +1,160 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"restante/cmd/restante/internal/cli"
+	"restante/gc"
+)
+
+// pruneOptions are the options of the prune command.
+type pruneOptions struct {
+	gc.Options
+	explain bool
+}
+
+const pruneManual = `Delete from the repository what no snapshot needs any more, while backups go on.
+
+What a snapshot needed stays until a prune finds it unneeded. Then it is marked:
+backups that begin from then on do not use it, and store it again if they find
+it in the store. It is deleted by a later prune, when it has been marked for --grace,
+so that a restore which is reading can finish, and when no backup is running
+that began before. So run it regularly, after forgetting snapshots. With --grace 0 and
+no backup running, one run marks and deletes.
+
+A backup whose process is gone from this machine is no obstacle; one of another
+machine is waited for, up to --expire. If that machine is dead, --drop-intent
+ends its backup now; should it still live, its backup fails and has to be run again,
+and nothing is lost. --explain tells what is waited for.
+
+It needs the repository's password or an owner's key file, and a folder for
+caches (--cache-dir) that stays: times are counted from when this machine first
+saw what waits. It can be interrupted at any point.`
+
+const pruneExamples = `  restante prune
+  restante prune --dry-run --explain
+  restante prune --grace 0
+  restante prune --max-duration 2h --log-file /var/log/restante.log
+  restante prune --drop-intent 1f0c55`
+
+func newPruneCommand(a *app) *cobra.Command {
+	o := pruneOptions{Options: gc.Options{Grace: gc.DefaultGrace, Expire: gc.DefaultExpire}}
+	c := &cobra.Command{
+		Use:               "prune",
+		Short:             "Delete what no snapshot needs",
+		Long:              pruneManual + "\n\n" + jsonHelp(gc.Report{}),
+		Example:           pruneExamples,
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: a.run(func(ctx context.Context, out *output, _ []string) error {
+			return a.runPrune(ctx, out, &o)
+		}),
+	}
+	fs := c.Flags()
+	duration := func(name, usage string, d *time.Duration) {
+		fs.Func(name, usage, func(s string) (err error) {
+			*d, err = cli.ParseDuration(s)
+			return err
+		})
+	}
+	duration("grace", "delete what has been marked for this `DURATION`; 0: at once (default 24h)", &o.Grace)
+	duration("min-age", "mark what has not been needed for this `DURATION`, so that an interrupted backup can go on (default 0)", &o.MinAge)
+	duration("expire", "end a backup of another machine after this `DURATION`; 0: never (default 7d)", &o.Expire)
+	duration("max-duration", "begin nothing more after `DURATION` (default: none)", &o.MaxDuration)
+	fs.StringArrayVar(&o.Drop, "drop-intent", nil, "end the backup with this `ID`, whose machine is dead; may be repeated")
+	fs.BoolVarP(&o.DryRun, "dry-run", "n", false, "say what would be done, change nothing")
+	fs.BoolVar(&o.explain, "explain", false, "say what waits, for what, and until when")
+	return c
+}
+
+func (a *app) runPrune(ctx context.Context, out *output, o *pruneOptions) error {
+	r, err := a.open(ctx, out, nil)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	bar, stop := out.progress("prune")
+	defer stop()
+	o.CacheDir, o.Done = r.cache, bar.Add
+	report, err := gc.Prune(ctx, r.Repository, o.Options)
+	stop()
+	if errors.Is(err, gc.ErrUnknownSession) {
+		return &cli.UsageError{Err: err}
+	}
+	if report == nil {
+		return err
+	}
+	if err != nil && report.Deleted == 0 && report.Marked == 0 {
+		return err
+	}
+	if out.json {
+		err = errors.Join(err, out.object(report))
+	} else {
+		err = errors.Join(err, printPrune(out, o, report))
+	}
+	if err == nil && report.Missing > 0 {
+		err = outcome{exitDamage, cli.Count(report.Missing, "piece that snapshots need is", "pieces that snapshots need are") +
+			" in no pack; restante check says what is affected"}
+	}
+	return err
+}
+
+// printPrune prints the report and puts it into the log file.
+func printPrune(out *output, o *pruneOptions, r *gc.Report) error {
+	would := ""
+	if r.DryRun {
+		would = "would have "
+	}
+	text := fmt.Sprintf("%sdeleted %s with %s; %smarked %s with %s\n", would, cli.Count(r.Deleted, "pack", "packs"), cli.Size(r.DeletedBytes),
+		would, cli.Count(r.Marked, "pack", "packs"), cli.Size(r.MarkedBytes))
+	if r.Ended > 0 {
+		text += fmt.Sprintf("%sended %s that %s dead\n", would, cli.Count(r.Ended, "backup", "backups"), plural(r.Ended, "is", "are"))
+	}
+	if r.Stopped {
+		text += "stopped after --max-duration; run it again to go on\n"
+	}
+	var packs, bytes uint64
+	for _, w := range r.Waiting {
+		packs, bytes = packs+w.Packs, bytes+w.Bytes
+	}
+	if packs > 0 {
+		text += fmt.Sprintf("%s with %s %s", cli.Count(packs, "pack", "packs"), cli.Size(bytes), plural(packs, "waits", "wait"))
+		if !o.explain {
+			text += "; --explain says for what"
+		}
+		text += "\n"
+	}
+	if o.explain {
+		for _, w := range r.Waiting {
+			text += explain(w)
+		}
+	}
+	text += fmt.Sprintf("there are %s; %s with %s were there before\n", cli.Count(r.Snapshots, "snapshot", "snapshots"),
+		cli.Count(r.Packs, "pack", "packs"), cli.Size(r.Bytes))
+	out.record(text)
+	_, err := fmt.Fprint(out, text)
+	return err
+}
+
+func explain(w gc.Waiting) string {
+	text := fmt.Sprintf("  %s, %s: %s", cli.Count(w.Packs, "pack", "packs"), cli.Size(w.Bytes), cli.Line(w.Text))
+	if w.Until != nil {
+		text += ", until " + cli.Time(*w.Until)
+	}
+	if w.Session != "" {
+		text += "; if its machine is dead: --drop-intent " + w.Session
+	}
+	return text + "\n"
+}
+
+func plural(n uint64, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
