@@ -1,10 +1,12 @@
 package repo
 
 import (
+	"context"
 	"time"
 
 	"restante/blob"
 	"restante/index"
+	"restante/seal"
 )
 
 // SetPackSize makes packs end at a size that tests fill quickly.
@@ -73,3 +75,21 @@ func UnpackClump(packed []byte) ([]byte, error) {
 
 // Packs returns what the index knows of packs, for tests of what was adopted.
 func (r *Repository) Packs() []index.Pack { return r.index.Packs() }
+
+// ForgeMark puts a mark with any key and any payload.
+func (r *Repository) ForgeMark(ctx context.Context, name uint64, number uint64, packs, roots []byte) error {
+	data, err := r.sealRecord(seal.Header{Kind: seal.KindMark, Mode: seal.ModeIndex}, markRecord{Number: number, Packs: packs, Roots: roots})
+	if err != nil {
+		return err
+	}
+	return putOnce(ctx, r.store, markName(name), data)
+}
+
+// ForgeSeen says that a session has seen marks.
+func (r *Repository) ForgeSeen(ctx context.Context, id seal.Session, numbers ...uint64) error {
+	data, err := r.sealRecord(seal.Header{Kind: seal.KindSeen, Mode: seal.ModeIndex, Session: id}, seenRecord{Marks: numbers})
+	if err != nil {
+		return err
+	}
+	return putOnce(ctx, r.store, seenName(id), data)
+}

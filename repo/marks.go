@@ -183,7 +183,9 @@ func (s *Session) seeMarks(ctx context.Context) error {
 			marked[id] = struct{}{}
 		}
 		seen.Marks = append(seen.Marks, m.Number)
-		s.marks[m.Number] = Mark{Number: m.Number, Roots: m.Roots}
+		if len(m.Packs) > 0 {
+			s.marks[m.Number] = Mark{Number: m.Number, Roots: m.Roots}
+		}
 		return nil
 	})
 	if err != nil {
@@ -200,7 +202,8 @@ func (s *Session) seeMarks(ctx context.Context) error {
 	return putOnce(ctx, s.r.store, seenName(s.id), data)
 }
 
-// Marks returns the numbers of the marks that the session has seen.
+// Marks returns the numbers of the marks that the session has seen and that name
+// packs.
 func (s *Session) Marks() []uint64 {
 	var numbers []uint64
 	for n := range s.marks {

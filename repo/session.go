@@ -66,7 +66,7 @@ type Session struct {
 
 	packSz  int             // set by Begin
 	damaged bool            // set by Begin
-	marks   map[uint64]Mark // that were seen, without their packs; set by Begin
+	marks   map[uint64]Mark // that were seen, those that name packs, without them; set by Begin
 
 	mu      sync.Mutex // guards the following
 	err     error      // of what claimed pieces and did not store them: there will be no snapshot
