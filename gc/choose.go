@@ -34,10 +34,7 @@ func (p *pruner) checkMissing(ctx context.Context) error {
 // known that for long enough. Where pieces are missing, packs that no index
 // object names may hold them, and stay.
 func (p *pruner) choose(ctx context.Context) ([]blob.ID, error) {
-	open := map[seal.Session]bool{}
-	for _, s := range p.open {
-		open[s.ID] = true
-	}
+	open := p.openSessions()
 	var fresh []blob.ID
 	for id, k := range p.packs {
 		if k.needs > 0 {
@@ -73,6 +70,14 @@ func (p *pruner) choose(ctx context.Context) ([]blob.ID, error) {
 	}
 	slices.SortFunc(fresh, blob.ID.Compare)
 	return fresh, nil
+}
+
+func (p *pruner) openSessions() map[seal.Session]bool {
+	open := map[seal.Session]bool{}
+	for _, s := range p.open {
+		open[s.ID] = true
+	}
+	return open
 }
 
 // session names an open session for a person.

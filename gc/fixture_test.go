@@ -39,6 +39,7 @@ type fixture struct {
 type hooked struct {
 	storage.Store
 	before func(op, name string)
+	full   func(name string) bool // whether there is no room for an object
 	calls  []string
 }
 
@@ -55,6 +56,9 @@ func (h *hooked) call(op, name string) {
 
 func (h *hooked) Put(ctx context.Context, name string, data []byte) error {
 	h.call("put", name)
+	if h.full != nil && h.full(name) {
+		return storage.ErrNoSpace
+	}
 	return h.Store.Put(ctx, name, data)
 }
 
@@ -189,7 +193,7 @@ func (f *fixture) id(path string) blob.ID {
 func (b *run) tryCommit() error {
 	b.f.t.Helper()
 	ctx := b.f.t.Context()
-	record := snapshot.Snapshot{Store: "mail", Host: "mx"}
+	record := snapshot.Snapshot{Store: "mail", Host: "mx", Started: snapshot.Time{Sec: int64(len(b.f.store.calls))}}
 	var err error
 	if record.Tree, err = b.tree.Finish(ctx); err != nil {
 		return err
@@ -222,9 +226,7 @@ func (f *fixture) backup(paths ...string) *run {
 // forget removes the record of a snapshot.
 func (f *fixture) forget(b *run) {
 	f.t.Helper()
-	if err := f.store.Store.Delete(f.t.Context(), "snapshots/"+b.s.ID().String()); err != nil {
-		f.t.Fatal(err)
-	}
+	f.delete("snapshots/" + b.s.ID().String())
 	// Its session has ended, which prune cannot see here.
 	if err := f.store.Store.Delete(f.t.Context(), "intents/"+b.s.ID().String()); err != nil && !errors.Is(err, storage.ErrNotFound) {
 		f.t.Fatal(err)
@@ -232,10 +234,28 @@ func (f *fixture) forget(b *run) {
 	_ = f.store.Store.Delete(f.t.Context(), "seen/"+b.s.ID().String())
 }
 
-// prune prunes with no grace, and with what change makes of that.
+// forgetKept removes the record of a snapshot as the command does: it is kept
+// elsewhere, and says that the session has ended.
+func (f *fixture) forgetKept(b *run) {
+	f.t.Helper()
+	if err := f.store.Store.Put(f.t.Context(), "forgotten/"+b.s.ID().String(), []byte("its record")); err != nil {
+		f.t.Fatal(err)
+	}
+	f.delete("snapshots/" + b.s.ID().String())
+}
+
+func (f *fixture) delete(name string) {
+	f.t.Helper()
+	if err := f.store.Store.Delete(f.t.Context(), name); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// prune prunes with no grace, rewriting only what is under marks, and with what
+// change makes of that.
 func (f *fixture) prune(change ...func(*gc.Options)) (*gc.Report, error) {
 	f.t.Helper()
-	opts := gc.Options{CacheDir: f.cache}
+	opts := gc.Options{CacheDir: f.cache, MaxUnused: 100}
 	gc.SetNow(&opts, func() time.Time { return f.now })
 	for _, c := range change {
 		c(&opts)

@@ -7,7 +7,8 @@
 //     or they were open for so long since this machine saw them first, or the user
 //     names them. A tombstone takes the place of their snapshot.
 //  2. It lists packs, then snapshots, then sessions, and finds what is needed.
-//  3. It marks packs that nothing needed was found in.
+//  3. It marks packs that nothing needed was found in, and packs that are worth
+//     rewriting after what is needed of them has been copied.
 //  4. It lists snapshots and sessions again, and finds what the new ones need.
 //  5. It deletes packs under marks: first from the index, then themselves, then
 //     the mark. A pack waits until all open sessions have seen its mark, and for
@@ -43,9 +44,13 @@ import (
 
 // The defaults of options.
 const (
-	DefaultGrace  = 24 * time.Hour
-	DefaultExpire = 7 * 24 * time.Hour
+	DefaultGrace     = 24 * time.Hour
+	DefaultExpire    = 7 * 24 * time.Hour
+	DefaultMaxUnused = 5
 )
+
+// maxDamaged is how much of what cannot be read a Report tells.
+const maxDamaged = 10
 
 // Options say what may go.
 type Options struct {
@@ -60,8 +65,11 @@ type Options struct {
 	// Expire is how long after this machine first saw it a session is taken for
 	// dead. 0 never takes one for dead.
 	Expire time.Duration
-	// MaxDuration, unless it is 0, is after how long no further pack is
-	// deleted.
+	// MaxUnused is how much of the repository, in per cent, may be unneeded pieces
+	// in packs of which something is needed. While it is more, packs are rewritten.
+	MaxUnused float64
+	// MaxDuration, unless it is 0, is after how long no further pack is rewritten
+	// or deleted.
 	MaxDuration time.Duration
 	// Drop are sessions that are dead, whatever is known of them: their IDs, or
 	// what these begin with.
@@ -79,20 +87,25 @@ type Options struct {
 // A Report is what a prune did. With Options.DryRun it says what it would have
 // done.
 type Report struct {
-	DryRun       bool      `json:"dry_run" doc:"whether nothing was changed"`
-	Snapshots    uint64    `json:"snapshots" doc:"snapshots that are kept"`
-	Pages        uint64    `json:"pages" doc:"pages of their trees"`
-	Packs        uint64    `json:"packs" doc:"packs there were"`
-	Bytes        uint64    `json:"bytes" doc:"their size"`
-	Needed       uint64    `json:"needed_packs" doc:"packs in which something is needed"`
-	Marked       uint64    `json:"marked_packs" doc:"packs that this run marked: from now on they count as not stored"`
-	MarkedBytes  uint64    `json:"marked_bytes" doc:"their size"`
-	Deleted      uint64    `json:"deleted_packs" doc:"packs that were deleted"`
-	DeletedBytes uint64    `json:"deleted_bytes" doc:"their size: what was freed"`
-	Ended        uint64    `json:"ended_sessions" doc:"sessions that were taken for dead and ended"`
-	Missing      uint64    `json:"missing_pieces" doc:"pieces of files that snapshots need and no pack has: damage"`
-	Stopped      bool      `json:"stopped" doc:"whether it stopped after --max-duration, with work left"`
-	Waiting      []Waiting `json:"waiting" doc:"what is not needed and could not be deleted yet, for each reason:"`
+	DryRun        bool      `json:"dry_run" doc:"whether nothing was changed"`
+	Snapshots     uint64    `json:"snapshots" doc:"snapshots that are kept"`
+	Pages         uint64    `json:"pages" doc:"pages of their trees"`
+	Packs         uint64    `json:"packs" doc:"packs there were"`
+	Bytes         uint64    `json:"bytes" doc:"their size"`
+	Needed        uint64    `json:"needed_packs" doc:"packs in which something is needed"`
+	Marked        uint64    `json:"marked_packs" doc:"packs that this run marked: from now on they count as not stored"`
+	MarkedBytes   uint64    `json:"marked_bytes" doc:"their size"`
+	Deleted       uint64    `json:"deleted_packs" doc:"packs that were deleted"`
+	DeletedBytes  uint64    `json:"deleted_bytes" doc:"their size: what was freed"`
+	Repacked      uint64    `json:"repacked_packs" doc:"packs of which what is needed was written to new ones"`
+	RepackedBytes uint64    `json:"repacked_bytes" doc:"size of the new ones"`
+	Unused        uint64    `json:"unused_bytes" doc:"about what is not needed in packs of which something is"`
+	Ended         uint64    `json:"ended_sessions" doc:"sessions that were taken for dead and ended"`
+	Missing       uint64    `json:"missing_pieces" doc:"pieces of files that snapshots need and no pack has: damage"`
+	Damaged       []string  `json:"damaged" doc:"what could not be read of packs that were to be rewritten, and therefore stays"`
+	Full          bool      `json:"full" doc:"whether there was no room to rewrite packs"`
+	Stopped       bool      `json:"stopped" doc:"whether it stopped after --max-duration, with work left"`
+	Waiting       []Waiting `json:"waiting" doc:"what is not needed and could not be deleted yet, for each reason:"`
 }
 
 // A Waiting says what waits for one reason.
@@ -133,8 +146,8 @@ func Prune(ctx context.Context, r *repo.Repository, opts Options) (*Report, erro
 		return nil, fmt.Errorf("making a folder in the cache (choose another with --cache-dir): %w", err)
 	}
 	defer os.RemoveAll(temp)
-	p := &pruner{r: r, opts: opts, started: opts.now(), report: Report{DryRun: opts.DryRun, Waiting: []Waiting{}},
-		packs: map[blob.ID]*pack{}, roots: map[seal.Session]bool{}}
+	p := &pruner{r: r, opts: opts, started: opts.now(), report: Report{DryRun: opts.DryRun, Waiting: []Waiting{}, Damaged: []string{}},
+		packs: map[blob.ID]*pack{}, roots: map[seal.Session]bool{}, newest: map[store]newest{}}
 	p.memo = openMemo(filepath.Join(dir, "seen"), p.started)
 	p.reach = &reacher{r: r, dir: temp, most: cmp.Or(opts.held, maxHeld), count: p.count, done: opts.Done}
 	defer p.reach.close()
@@ -154,20 +167,31 @@ type pruner struct {
 	memo    *memo
 	reach   *reacher
 
-	packs map[blob.ID]*pack
-	roots map[seal.Session]bool // snapshots whose needs were found
-	marks []mark                // that there are, ascending
-	last  uint64                // the highest number of a mark, 0 if there is none
-	open  []*repo.OpenSession   // as last listed
-	ended []seal.Session        // sessions that have ended and still have an intent
-	tombs map[seal.Session]bool // sessions that have ended in no snapshot that is there
+	packs  map[blob.ID]*pack
+	roots  map[seal.Session]bool // snapshots whose needs were found
+	marks  []mark                // that there are, ascending
+	last   uint64                // the highest number of a mark, 0 if there is none
+	open   []*repo.OpenSession   // as last listed
+	ended  []seal.Session        // sessions that have ended and still have an intent
+	newest map[store]newest      // of each store
+	tombs  map[seal.Session]bool // sessions that have ended in no snapshot that is there
 }
+
+// A store is what a snapshot is of, newest the root of the one that began last.
+type (
+	store  struct{ name, host string }
+	newest struct {
+		started time.Time
+		page    repo.PageRef
+	}
+)
 
 // A pack is a pack that was listed, or that the index names.
 type pack struct {
-	size   int64 // as listed; -1: it was not
-	named  bool  // by an index object
-	needs  uint64
+	size   int64  // as listed; -1: it was not
+	named  bool   // by an index object
+	needs  uint64 // pieces that are counted to it; those of several walks twice
+	bytes  uint64 // their size
 	pieces uint32 // as the index says
 	mark   uint64 // under which it is, 0 for none
 }
@@ -192,7 +216,9 @@ func (p *pruner) count(_ blob.ID, at *blob.Place) {
 		p.report.Missing++
 		return
 	}
-	p.pack(at.Pack).needs++
+	k := p.pack(at.Pack)
+	k.needs++
+	k.bytes += uint64(at.Size)
 }
 
 func (p *pruner) run(ctx context.Context) error {
@@ -215,18 +241,40 @@ func (p *pruner) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := p.round(ctx, fresh); err != nil {
+		return err
+	}
+	// Only now: what was deleted has made room.
+	moved, any, err := p.repack(ctx)
+	if isFull(err) {
+		p.report.Full = true // the next prune may find more room
+		return nil
+	}
+	if err != nil || !any {
+		return err
+	}
+	for _, id := range moved {
+		p.report.Marked++
+		p.report.MarkedBytes += uint64(p.packs[id].size)
+	}
+	return p.round(ctx, moved)
+}
+
+// round marks packs, looks again, deletes what may go, and tidies up.
+func (p *pruner) round(ctx context.Context, fresh []blob.ID) error {
+	p.report.Waiting = slices.DeleteFunc(p.report.Waiting, func(w Waiting) bool { return w.Why == "grace" || w.Why == "session" })
 	if p.opts.DryRun {
 		p.take(repo.Mark{Number: p.last + 1, Packs: fresh})
-	} else {
-		begun, err := p.begin(ctx, fresh)
-		if err != nil || !begun {
-			return err
-		}
-		if err := p.observe(ctx); err != nil {
-			return err
-		}
+		return p.sweep(ctx)
 	}
-	if err := p.sweep(ctx); err != nil || p.opts.DryRun {
+	begun, err := p.begin(ctx, fresh)
+	if err != nil || !begun {
+		return err
+	}
+	if err := p.observe(ctx); err != nil {
+		return err
+	}
+	if err := p.sweep(ctx); err != nil {
 		return err
 	}
 	return p.tidy(ctx)

@@ -48,14 +48,17 @@ func (p *pruner) checkTurn(ctx context.Context) error {
 }
 
 // shun has pieces counted to packs under marks only where they are in no other.
-func (p *pruner) shun() {
+func (p *pruner) shun() { p.r.Shun(p.marked()) }
+
+// marked returns the packs that are under marks.
+func (p *pruner) marked() map[blob.ID]struct{} {
 	marked := map[blob.ID]struct{}{}
 	for id, k := range p.packs {
 		if k.mark != 0 {
 			marked[id] = struct{}{}
 		}
 	}
-	p.r.Shun(marked)
+	return marked
 }
 
 // listPacks lists the packs. It comes before snapshots and sessions are listed:
@@ -181,6 +184,9 @@ func (p *pruner) observe(ctx context.Context) error {
 		s, err := snapshot.DecodeSnapshot(o.Payload)
 		if err != nil {
 			return fmt.Errorf("snapshot %s: %w", o.ID, err)
+		}
+		if in, at := (store{s.Store, s.Host}), s.Started.Go(); !at.Before(p.newest[in].started) {
+			p.newest[in] = newest{at, repo.PageRef{ID: s.Tree.ID, Level: s.Tree.Level}}
 		}
 		if !p.roots[o.ID] {
 			found = append(found, o.ID)

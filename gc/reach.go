@@ -28,7 +28,8 @@ type reacher struct {
 
 	known [2][maxLevels]*idSet // pages that were read: of trees, and of lists
 	open  [2][maxLevels]*idSet // pages to be read
-	files *idSet               // pieces of files
+	files *idSet               // pieces of files that this walk finds
+	found []*idSet             // pieces of files that earlier walks found
 	pages uint64
 }
 
@@ -44,8 +45,10 @@ func (c *reacher) close() {
 			}
 		}
 	}
-	if c.files != nil {
-		c.files.close()
+	for _, s := range append(c.found, c.files) {
+		if s != nil {
+			s.close()
+		}
 	}
 }
 
@@ -65,13 +68,14 @@ func (c *reacher) walk(ctx context.Context, roots []repo.PageRef, lenient bool) 
 			}
 		}
 	}
-	err := c.pieces(ctx)
-	files := c.files
-	c.files = nil
-	if closed := files.close(); err == nil {
-		err = closed
+	if err := c.pieces(ctx); err != nil {
+		return err
 	}
-	return err
+	if len(c.files.held)+len(c.files.runs) > 0 {
+		c.found = append(c.found, c.files)
+	}
+	c.files = nil
+	return nil
 }
 
 func (c *reacher) want(id blob.ID, level uint8, list bool) error {

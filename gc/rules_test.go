@@ -2,12 +2,16 @@ package gc_test
 
 import (
 	"errors"
+	"io"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"restante/gc"
 	"restante/repo"
+	"restante/seal"
+	"restante/storage"
 )
 
 // at has fn called once, ahead of the first call of op for a name that begins so.
@@ -46,7 +50,7 @@ func TestSessionThatHasNotSeenTheMark(t *testing.T) {
 	}
 	b.commit()
 	f.sound(b)
-	if report := f.mustPrune(); report.Deleted != 1 { // the tree of the one that was forgotten
+	if report := f.mustPrune(); report.Deleted != 2 || report.Repacked != 1 { // the pack with "b" has "a", too
 		t.Errorf("%+v", report)
 	}
 	f.sound(b)
@@ -114,35 +118,48 @@ func (b *run) wantCommit(int, string) {
 	}
 }
 
-// Snapshots are listed before sessions. Else a session could come between that
-// takes over what is under a mark it has seen, from a parent that goes.
-func TestSnapshotsAreListedFirst(t *testing.T) {
-	f := newFixture(t)
-	f.forget(f.backup("a"))
-	// A parent that needs what is under a mark: it had not seen it.
-	parent := f.begin(nil).add("a")
-	f.mustPrune(grace(1))
-	parent.commit()
-	f.mustPrune(grace(1))
-	for _, second := range []string{"snapshots/", "intents/"} {
-		var b *run
-		listed := 0
-		f.store.before = func(op, name string) {
-			if op != "list" || name != "snapshots/" && name != "intents/" {
-				return
+// A session that relies on its parent alone keeps what that needs, though it is
+// under a mark that the session has seen, and though the parent is forgotten, whenever
+// these things happen. That needs the parents of open sessions as roots, and
+// snapshots to be listed before sessions: else a session comes between, and its parent goes.
+func TestParentForgottenWhileListing(t *testing.T) {
+	isList := func(op, name string) bool {
+		return op == "list" && (name == "snapshots/" || name == "intents/" || name == "forgotten/")
+	}
+	for commits := 1; commits < 12; commits++ {
+		for begins := commits; begins < 12; begins++ {
+			f := newFixture(t)
+			f.forget(f.backup("a"))
+			parent := f.begin(nil).add("a") // it has not seen the mark of "a"
+			f.mustPrune(grace(1))
+			var b *run
+			n := 0
+			f.store.before = func(op, name string) {
+				if !isList(op, name) {
+					return
+				}
+				if n++; n == commits {
+					parent.commit()
+				}
+				if n == begins {
+					b = f.begin(parent)
+					f.forgetKept(parent)
+				}
 			}
-			// Before the second of the two listings of the last look.
-			if listed++; name == second && b == nil && listed >= 6 {
-				b = f.begin(parent).takeOver("a")
-				f.forget(parent)
+			f.mustPrune()
+			f.store.before = nil
+			if b == nil {
+				if begins == commits {
+					return // there are no more calls
+				}
+				break
 			}
-		}
-		f.mustPrune()
-		f.store.before = nil
-		if b != nil {
-			b.commit()
+			b.takeOver("a").commit()
+			f.mustPrune()
 			f.sound(b)
-			parent = b
+			if t.Failed() {
+				t.Fatalf("the parent is there from listing %d on, and gone at %d", commits, begins)
+			}
 		}
 	}
 }
@@ -186,8 +203,8 @@ func TestEndedByThePruner(t *testing.T) {
 	if report := f.mustPrune(drop); report.Ended != 1 || report.Deleted != 2 {
 		t.Errorf("%+v", report)
 	}
-	f.now = f.now.AddDate(10, 0, 0)
 	for range 3 {
+		f.now = f.now.AddDate(10, 0, 0)
 		f.mustPrune() // the tombstone stays
 	}
 	if err := b.tryCommit(); !errors.Is(err, repo.ErrClosed) {
@@ -281,5 +298,203 @@ func TestOrderOfBeginning(t *testing.T) {
 		if n != 1 {
 			t.Errorf("%d calls %q", n, once)
 		}
+	}
+}
+
+// A pack that is on its way out is not taken up by a session that begins then,
+// and not missed.
+func TestBeginningWhileDeleting(t *testing.T) {
+	for _, call := range []string{"delete index/", "delete packs/", "delete marks/"} {
+		f := newFixture(t)
+		f.forget(f.backup("a"))
+		f.mustPrune(grace(1))
+		op, prefix, _ := strings.Cut(call, " ")
+		var b *run
+		f.at(op, prefix, func() { b = f.begin(nil).add("a") })
+		f.mustPrune()
+		b.commit()
+		f.sound(b, f.backup("a", "b"))
+	}
+}
+
+// On a full storage packs that nothing needs go before anything is written,
+// also when an index object names others besides.
+func TestFullStorage(t *testing.T) {
+	f := newFixture(t)
+	first, second := f.backup("a"), f.backup("b")
+	for _, name := range f.names("index/") {
+		f.delete(name)
+	}
+	third := f.backup("c") // it names the packs of both in one object
+	f.forget(first)
+	f.mustPrune(grace(1))
+	deleted := false
+	f.store.full = func(name string) bool { return !deleted }
+	f.store.before = func(op, name string) {
+		if op == "delete" && strings.HasPrefix(name, "packs/") {
+			deleted = true
+		}
+		if op == "put" && strings.HasPrefix(name, "index/") && deleted {
+			f.begin(nil) // it misses nothing
+		}
+	}
+	_, err := f.prune()
+	if !errors.Is(err, storage.ErrNoSpace) {
+		t.Fatalf("without room for a mark: %v", err)
+	}
+	f.store.full = func(name string) bool { return !deleted && !strings.HasPrefix(name, "marks/") }
+	if report := f.mustPrune(); report.Deleted != 2 {
+		t.Errorf("%+v", report)
+	}
+	f.store.before, f.store.full = nil, nil
+	f.sound(second, third)
+}
+
+// A needed piece that is under a mark and stored again counts to its new place,
+// so that the marked pack goes.
+func TestMarkedCopyIsNotCounted(t *testing.T) {
+	f := newFixture(t)
+	f.forget(f.backup("a"))
+	f.mustPrune(grace(1))
+	b := f.backup("a")
+	if report := f.mustPrune(); report.Deleted != 2 || report.Marked != 0 {
+		t.Errorf("%+v", report)
+	}
+	f.sound(b)
+}
+
+// Whole backups that come while a prune looks around disturb nothing, and none
+// of their packs is marked.
+func TestBackupsWhilePruning(t *testing.T) {
+	for _, prefix := range []string{"packs/", "snapshots/", "intents/", "index/", "marks/"} {
+		f := newFixture(t)
+		f.forget(f.backup("z"))
+		var all []*run
+		f.store.before = func(op, name string) {
+			if op == "list" && name == prefix {
+				all = append(all, f.backup("a", strings.Repeat("b", 1+len(all))))
+			}
+		}
+		report := f.mustPrune()
+		f.store.before = nil
+		if report.Marked != 2 {
+			t.Errorf("at listings of %s: %+v", prefix, report)
+		}
+		f.mustPrune()
+		f.sound(all...)
+	}
+}
+
+// What a session may take over unseen: nothing that may be under a mark it has seen.
+func TestMayBuildOn(t *testing.T) {
+	f := newFixture(t)
+	sound := f.backup("s")
+	f.forget(f.backup("a"))
+	unseen := f.begin(nil).add("a")
+	f.mustPrune(grace(1))
+	unseen.commit()
+	seen := f.begin(nil).add("a").commit()
+	late := f.begin(nil)
+	f.mustPrune(grace(1)) // its mark names no packs
+	late.add("l").commit()
+	for i, c := range []struct {
+		parent *run
+		want   bool
+	}{{sound, true}, {unseen, false}, {seen, true}, {late, true}} {
+		b := f.begin(c.parent)
+		if got := b.s.MayBuildOn(c.parent.s.ID(), c.parent.s.Marks()); got != c.want {
+			t.Errorf("%d: MayBuildOn() = %t", i, got)
+		}
+	}
+}
+
+// A session may have named a parent and found it gone.
+func TestParentThatWasDeleted(t *testing.T) {
+	f := newFixture(t)
+	parent := f.backup("a", "b")
+	f.forget(parent)
+	f.mustPrune()
+	b := f.begin(parent)
+	f.forget(f.backup("c"))
+	f.mustPrune()
+	b.add("a", "b").commit()
+	f.sound(b)
+}
+
+// A snapshot that was forgotten has ended its session, whose intent is waited
+// for no longer.
+func TestForgottenSessionsHaveEnded(t *testing.T) {
+	f := newFixture(t)
+	f.forgetKept(f.backup("a"))
+	if report := f.mustPrune(); report.Deleted != 2 || len(report.Waiting) != 0 || len(f.names("intents/")) != 0 {
+		t.Errorf("%+v", report)
+	}
+}
+
+// A session that has been open for too long, as this machine saw it, is ended.
+func TestExpire(t *testing.T) {
+	f := newFixture(t)
+	f.forget(f.backup("a"))
+	b := f.begin(nil).add("a")
+	week := func(o *gc.Options) { o.Expire = 7 * 24 * time.Hour }
+	f.mustPrune(week)
+	f.now = f.now.Add(7*24*time.Hour - 1)
+	if report := f.mustPrune(week); report.Ended != 0 || report.Deleted != 0 {
+		t.Errorf("%+v", report)
+	}
+	f.now = f.now.Add(1)
+	if report := f.mustPrune(week); report.Ended != 1 || report.Deleted != 2 {
+		t.Errorf("%+v", report)
+	}
+	if err := b.tryCommit(); !errors.Is(err, repo.ErrClosed) {
+		t.Errorf("the session ends with %v", err)
+	}
+	f.sound()
+}
+
+// A tombstone of the session's own goes after a while; nothing waits for it.
+func TestOwnTombstonesGo(t *testing.T) {
+	f := newFixture(t)
+	b := f.begin(nil).add("a")
+	if err := b.s.Abandon(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.mustPrune()
+	f.mustPrune()
+	if n := len(f.names("snapshots/")); n != 1 {
+		t.Errorf("%d are left at first", n)
+	}
+	f.now = f.now.AddDate(0, 0, 1)
+	if f.mustPrune(); len(f.names("snapshots/")) != 0 || len(f.names("packs/")) != 0 {
+		t.Errorf("there is left %q", f.names(""))
+	}
+}
+
+// Where pieces are missing that a snapshot needs, that is told, and packs that no
+// index object names stay: they may hold them.
+func TestMissingPieces(t *testing.T) {
+	f := newFixture(t)
+	f.backup("a", "b")
+	packs, indexes := f.names("packs/"), f.names("index/")
+	f.forget(f.backup("z"))
+	for _, name := range f.names("index/") {
+		if !slices.Contains(indexes, name) {
+			f.delete(name)
+		}
+	}
+	for _, name := range packs {
+		data, err := f.store.Get(t.Context(), name, 0, seal.HeaderSize, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if h, err := seal.ParseHeader(data); err != nil {
+			t.Fatal(err)
+		} else if h.Kind == seal.KindDataPack {
+			f.delete(name)
+		}
+	}
+	report, err := gc.Prune(t.Context(), f.openWith(f.store, io.Discard), gc.Options{CacheDir: f.cache})
+	if err != nil || report.Missing != 2 || report.Marked != 0 {
+		t.Errorf("%+v, %v", report, err)
 	}
 }

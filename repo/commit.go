@@ -143,6 +143,19 @@ func (s *Session) Abandon(ctx context.Context) error {
 	return errors.Join(err, s.bury(ctx))
 }
 
+// Keep makes everything durable, as Commit does, and ends the session without a
+// snapshot. After an error some of it may not be there.
+func (s *Session) Keep(ctx context.Context) error {
+	s.flush(ctx)
+	if err := s.failed(); err != nil {
+		return err
+	}
+	if _, err := s.checkpoint(ctx); err != nil {
+		return err
+	}
+	return s.bury(ctx)
+}
+
 // bury puts the tombstone that ends the session, unless it has ended.
 func (s *Session) bury(ctx context.Context) error {
 	_, err := s.r.bury(ctx, s.id, tombstone{Time: now()})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -43,7 +44,7 @@ const pruneExamples = `  restante prune
   restante prune --drop-intent 1f0c55`
 
 func newPruneCommand(a *app) *cobra.Command {
-	o := pruneOptions{Options: gc.Options{Grace: gc.DefaultGrace, Expire: gc.DefaultExpire}}
+	o := pruneOptions{Options: gc.Options{Grace: gc.DefaultGrace, Expire: gc.DefaultExpire, MaxUnused: gc.DefaultMaxUnused}}
 	c := &cobra.Command{
 		Use:               "prune",
 		Short:             "Delete what no snapshot needs",
@@ -66,6 +67,13 @@ func newPruneCommand(a *app) *cobra.Command {
 	duration("min-age", "mark what has not been needed for this `DURATION`, so that an interrupted backup can go on (default 0)", &o.MinAge)
 	duration("expire", "end a backup of another machine after this `DURATION`; 0: never (default 7d)", &o.Expire)
 	duration("max-duration", "begin nothing more after `DURATION` (default: none)", &o.MaxDuration)
+	fs.Func("max-unused", "leave up to `PERCENT` of the repository unused in packs of which something is needed (default 5)", func(s string) (err error) {
+		o.MaxUnused, err = strconv.ParseFloat(s, 64)
+		if err != nil || !(o.MaxUnused >= 0 && o.MaxUnused <= 100) {
+			return errors.New("it is a number from 0 to 100")
+		}
+		return nil
+	})
 	fs.StringArrayVar(&o.Drop, "drop-intent", nil, "end the backup with this `ID`, whose machine is dead; may be repeated")
 	fs.BoolVarP(&o.DryRun, "dry-run", "n", false, "say what would be done, change nothing")
 	fs.BoolVar(&o.explain, "explain", false, "say what waits, for what, and until when")
@@ -112,6 +120,9 @@ func printPrune(out *output, o *pruneOptions, r *gc.Report) error {
 	}
 	text := fmt.Sprintf("%sdeleted %s with %s; %smarked %s with %s\n", would, cli.Count(r.Deleted, "pack", "packs"), cli.Size(r.DeletedBytes),
 		would, cli.Count(r.Marked, "pack", "packs"), cli.Size(r.MarkedBytes))
+	if r.Repacked > 0 {
+		text += fmt.Sprintf("%swritten anew what is needed of %s: %s\n", would, cli.Count(r.Repacked, "pack", "packs"), cli.Size(r.RepackedBytes))
+	}
 	if r.Ended > 0 {
 		text += fmt.Sprintf("%sended %s that %s dead\n", would, cli.Count(r.Ended, "backup", "backups"), plural(r.Ended, "is", "are"))
 	}
