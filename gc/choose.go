@@ -47,21 +47,23 @@ func (p *pruner) choose(ctx context.Context) ([]blob.ID, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if len(open) > 0 {
-			by, err := p.r.PackSession(ctx, id)
-			if errors.Is(err, storage.ErrNotFound) {
-				continue
-			}
-			if err != nil {
-				return nil, &repo.DamageError{Object: repo.PackName(id), Err: err}
-			}
-			if open[by] {
-				p.wait(Waiting{Why: "unfinished", Session: by.String(), Text: "stored by " + p.session(by)}, k)
-				continue
-			}
+		by, err := p.r.PackSession(ctx, id)
+		if errors.Is(err, storage.ErrNotFound) {
+			continue
 		}
-		if at, over := p.memo.until(repo.PackName(id), p.opts.MinAge); !over {
-			p.wait(Waiting{Why: "age", Until: &at, Text: "not needed for too short a time (--min-age)"}, k)
+		if err != nil {
+			return nil, &repo.DamageError{Object: repo.PackName(id), Err: err}
+		}
+		if open[by] {
+			p.wait(Waiting{Why: "unfinished", Session: by.String(), Text: "stored by " + p.session(by)}, k)
+			continue
+		}
+		least, text := p.opts.MinAge, "not needed for too short a time (--min-age)"
+		if p.tombs[by] && p.opts.MinAgeLeft > least {
+			least, text = p.opts.MinAgeLeft, "stored by a backup that was interrupted; the next one may use it (--min-age)"
+		}
+		if at, over := p.memo.until(repo.PackName(id), least); !over {
+			p.wait(Waiting{Why: "age", Until: &at, Text: text}, k)
 			continue
 		}
 		fresh = append(fresh, id)
@@ -93,7 +95,7 @@ func (p *pruner) session(id seal.Session) string {
 
 // wait adds a pack to those that wait for a reason, up to the latest time of any.
 func (p *pruner) wait(w Waiting, k *pack) {
-	i := slices.IndexFunc(p.report.Waiting, func(o Waiting) bool { return o.Why == w.Why && o.Session == w.Session })
+	i := slices.IndexFunc(p.report.Waiting, func(o Waiting) bool { return o.Why == w.Why && o.Session == w.Session && o.Text == w.Text })
 	if i < 0 {
 		p.report.Waiting = append(p.report.Waiting, w)
 		i = len(p.report.Waiting) - 1

@@ -116,15 +116,16 @@ func (w warned) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// A run is a backup on its way: each file is one piece, with its path and a number in it.
+// A run is a backup on its way: each file is one piece, made of its path. No two
+// runs have a page in common, because each gives all files a time of its own.
 type run struct {
-	f       *fixture
-	s       *repo.Session
-	w       *repo.Writer
-	tree    *snapshot.Builder
-	root    repo.PageRef
-	parent  *run
-	started bool
+	f      *fixture
+	s      *repo.Session
+	w      *repo.Writer
+	tree   *snapshot.Builder
+	root   repo.PageRef
+	parent *run
+	number int64 // which no other run has
 }
 
 // begin starts a backup, from a parent unless that is nil.
@@ -143,7 +144,7 @@ func (f *fixture) begin(parent *run) *run {
 	if err != nil {
 		f.t.Fatal(err)
 	}
-	return &run{f: f, s: s, w: w, tree: snapshot.NewBuilder(w, r.PieceKey()), parent: parent}
+	return &run{f: f, s: s, w: w, tree: snapshot.NewBuilder(w, r.PieceKey()), parent: parent, number: int64(len(f.store.calls))}
 }
 
 func contentOf(path string) []byte {
@@ -178,7 +179,7 @@ func (b *run) enter(path string, id blob.ID) {
 	size := uint32(len(contentOf(path)))
 	key, err := snapshot.KeyOf(path)
 	if err == nil {
-		err = b.tree.Add(b.f.t.Context(), key, &snapshot.Entry{Kind: snapshot.File, Size: uint64(size),
+		err = b.tree.Add(b.f.t.Context(), key, &snapshot.Entry{Kind: snapshot.File, Size: uint64(size), Mtime: snapshot.Time{Sec: b.number},
 			Recipe: snapshot.Recipe{Cutter: 1, Items: []snapshot.Item{{Kind: snapshot.PieceItem, Piece: snapshot.Piece{ID: id, Size: size}}}}})
 	}
 	if err != nil {
@@ -193,7 +194,7 @@ func (f *fixture) id(path string) blob.ID {
 func (b *run) tryCommit() error {
 	b.f.t.Helper()
 	ctx := b.f.t.Context()
-	record := snapshot.Snapshot{Store: "mail", Host: "mx", Started: snapshot.Time{Sec: int64(len(b.f.store.calls))}}
+	record := snapshot.Snapshot{Store: "mail", Host: "mx", Started: snapshot.Time{Sec: b.number}}
 	var err error
 	if record.Tree, err = b.tree.Finish(ctx); err != nil {
 		return err

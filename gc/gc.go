@@ -44,9 +44,10 @@ import (
 
 // The defaults of options.
 const (
-	DefaultGrace     = 24 * time.Hour
-	DefaultExpire    = 7 * 24 * time.Hour
-	DefaultMaxUnused = 5
+	DefaultGrace      = 24 * time.Hour
+	DefaultExpire     = 7 * 24 * time.Hour
+	DefaultMinAgeLeft = 7 * 24 * time.Hour
+	DefaultMaxUnused  = 5
 )
 
 // maxDamaged is how much of what cannot be read a Report tells.
@@ -60,8 +61,9 @@ type Options struct {
 	// the mark; with 0 it may go in the run that marks it.
 	Grace time.Duration
 	// MinAge is how long a pack that nothing needs stays unmarked, since this
-	// machine first saw that.
-	MinAge time.Duration
+	// machine first saw that; MinAgeLeft the same for what sessions stored that
+	// ended without a snapshot, so that the next backup can go on from there.
+	MinAge, MinAgeLeft time.Duration
 	// Expire is how long after this machine first saw it a session is taken for
 	// dead. 0 never takes one for dead.
 	Expire time.Duration

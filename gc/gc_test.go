@@ -82,6 +82,52 @@ func TestMinAge(t *testing.T) {
 	}
 }
 
+// What an interrupted session stored stays for the next one, for a while.
+func TestLeftOfInterruptedSessions(t *testing.T) {
+	f := newFixture(t)
+	b := f.begin(nil).add("a")
+	if err := errors.Join(b.w.Flush(t.Context()), b.s.Abandon(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	left := func(o *gc.Options) { o.MinAgeLeft = 7 * 24 * time.Hour }
+	f.forget(f.backup("z"))
+	for range 7 {
+		report := f.mustPrune(left)
+		if len(f.names("packs/")) != 1 || len(report.Waiting) != 1 || report.Waiting[0].Why != "age" || report.Waiting[0].Packs != 1 {
+			t.Fatalf("%+v", report)
+		}
+		f.now = f.now.AddDate(0, 0, 1)
+	}
+	if report := f.mustPrune(left); report.Deleted != 1 || len(f.names("snapshots/")) != 0 {
+		t.Errorf("%+v, %q", report, f.names(""))
+	}
+}
+
+// After its time a prune begins nothing more, and the next one goes on.
+func TestMaxDuration(t *testing.T) {
+	f := newFixture(t)
+	f.forget(f.backup("a", "b"))
+	f.forget(f.backup("c"))
+	kept := f.backup("d")
+	for want := range 5 {
+		report := f.mustPrune(func(o *gc.Options) {
+			o.MaxDuration = time.Hour
+			gc.SetNow(o, func() time.Time {
+				f.now = f.now.Add(25 * time.Minute) // two looks at the clock after the first are within the hour
+				return f.now
+			})
+		})
+		f.sound(kept)
+		if left := len(f.names("packs/")); left == 2 && !report.Stopped {
+			if want == 0 {
+				t.Error("all was done at once")
+			}
+			return
+		}
+	}
+	t.Errorf("there are left %q", f.names(""))
+}
+
 func TestDryRun(t *testing.T) {
 	f := newFixture(t)
 	f.forget(f.backup("a"))

@@ -173,7 +173,10 @@ func (p *pruner) observe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	tombs := maps.Clone(closed)
+	tombs, err := p.sessions(ctx, string(repo.Snapshots)+"/")
+	if err != nil {
+		return err
+	}
 	var found []seal.Session
 	var pages []repo.PageRef
 	err = p.r.EachSnapshot(ctx, func(o repo.SnapshotObject, err error) error {

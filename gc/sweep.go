@@ -190,6 +190,7 @@ func (p *pruner) tidy(ctx context.Context) error {
 func (p *pruner) oldTombs(ctx context.Context) ([]seal.Session, error) {
 	var old []seal.Session
 	for id := range p.tombs {
+		_, over := p.memo.until(string(repo.Snapshots)+"/"+id.String(), max(p.opts.Grace, p.opts.MinAgeLeft, leastTomb))
 		if slices.Contains(p.ended, id) {
 			continue // its intent goes first
 		}
@@ -200,7 +201,6 @@ func (p *pruner) oldTombs(ctx context.Context) ([]seal.Session, error) {
 		if err != nil {
 			return nil, err
 		}
-		_, over := p.memo.until(string(repo.Snapshots)+"/"+id.String(), max(p.opts.Grace, leastTomb))
 		if itself && over {
 			old = append(old, id)
 		}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,7 +45,7 @@ const pruneExamples = `  restante prune
   restante prune --drop-intent 1f0c55`
 
 func newPruneCommand(a *app) *cobra.Command {
-	o := pruneOptions{Options: gc.Options{Grace: gc.DefaultGrace, Expire: gc.DefaultExpire, MaxUnused: gc.DefaultMaxUnused}}
+	o := pruneOptions{Options: gc.Options{Grace: gc.DefaultGrace, Expire: gc.DefaultExpire, MinAgeLeft: gc.DefaultMinAgeLeft, MaxUnused: gc.DefaultMaxUnused}}
 	c := &cobra.Command{
 		Use:               "prune",
 		Short:             "Delete what no snapshot needs",
@@ -64,7 +65,11 @@ func newPruneCommand(a *app) *cobra.Command {
 		})
 	}
 	duration("grace", "delete what has been marked for this `DURATION`; 0: at once (default 24h)", &o.Grace)
-	duration("min-age", "mark what has not been needed for this `DURATION`, so that an interrupted backup can go on (default 0)", &o.MinAge)
+	fs.Func("min-age", "mark only what has not been needed for this `DURATION` (default 7d for what an interrupted backup stored, so that the next one goes on from there; else 0)", func(s string) (err error) {
+		o.MinAge, err = cli.ParseDuration(s)
+		o.MinAgeLeft = o.MinAge
+		return err
+	})
 	duration("expire", "end a backup of another machine after this `DURATION`; 0: never (default 7d)", &o.Expire)
 	duration("max-duration", "begin nothing more after `DURATION` (default: none)", &o.MaxDuration)
 	fs.Func("max-unused", "leave up to `PERCENT` of the repository unused in packs of which something is needed (default 5)", func(s string) (err error) {
@@ -105,11 +110,25 @@ func (a *app) runPrune(ctx context.Context, out *output, o *pruneOptions) error 
 	} else {
 		err = errors.Join(err, printPrune(out, o, report))
 	}
-	if err == nil && report.Missing > 0 {
-		err = outcome{exitDamage, cli.Count(report.Missing, "piece that snapshots need is", "pieces that snapshots need are") +
-			" in no pack; restante check says what is affected"}
+	if err == nil {
+		err = pruneDamage(report)
 	}
 	return err
+}
+
+// pruneDamage returns the damage that a prune met, which it left alone.
+func pruneDamage(r *gc.Report) error {
+	var lines []string
+	if r.Missing > 0 {
+		lines = append(lines, cli.Count(r.Missing, "piece that snapshots need is", "pieces that snapshots need are")+" in no pack; restante check says what is affected")
+	}
+	for _, text := range r.Damaged {
+		lines = append(lines, cli.Line(text)+"; its pack stays")
+	}
+	if lines == nil {
+		return nil
+	}
+	return outcome{exitDamage, strings.Join(lines, "\n")}
 }
 
 // printPrune prints the report and puts it into the log file.
@@ -125,6 +144,9 @@ func printPrune(out *output, o *pruneOptions, r *gc.Report) error {
 	}
 	if r.Ended > 0 {
 		text += fmt.Sprintf("%sended %s that %s dead\n", would, cli.Count(r.Ended, "backup", "backups"), plural(r.Ended, "is", "are"))
+	}
+	if r.Full {
+		out.warn("there was no room to write anew what is needed of packs that are mostly not; run it again when there is")
 	}
 	if r.Stopped {
 		text += "stopped after --max-duration; run it again to go on\n"
