@@ -55,6 +55,7 @@ const maxDamaged = 10
 
 // Options say what may go.
 type Options struct {
+	User     string // who prunes
 	CacheDir string // where this machine keeps its caches of all repositories
 
 	// Grace is how long a pack stays marked at least, since this machine first saw
@@ -175,6 +176,7 @@ type pruner struct {
 	last   uint64                // the highest number of a mark, 0 if there is none
 	open   []*repo.OpenSession   // as last listed
 	ended  []seal.Session        // sessions that have ended and still have an intent
+	own    []seal.Session        // of this prune, and ended
 	newest map[store]newest      // of each store
 	tombs  map[seal.Session]bool // sessions that have ended in no snapshot that is there
 }
@@ -247,12 +249,12 @@ func (p *pruner) run(ctx context.Context) error {
 		return err
 	}
 	// Only now: what was deleted has made room.
-	moved, any, err := p.repack(ctx)
+	moved, some, err := p.repack(ctx)
 	if isFull(err) {
 		p.report.Full = true // the next prune may find more room
 		return nil
 	}
-	if err != nil || !any {
+	if err != nil || !some {
 		return err
 	}
 	for _, id := range moved {

@@ -24,8 +24,9 @@ const forgotten = "forgotten/"
 // readMarks reads the marks that there are.
 func (p *pruner) readMarks(ctx context.Context) error {
 	return p.r.EachMark(ctx, func(m repo.Mark, err error) error {
-		if errors.As(err, new(*repo.DamageError)) {
-			p.last = max(p.last, m.Number) // nothing is deleted under it
+		if errors.As(err, new(*repo.DamageError)) && !errors.Is(err, seal.ErrTooNew) {
+			p.last = max(p.last, m.Number) // nothing is deleted under it, but its number is taken
+			p.marks = append(p.marks, mark{m.Number, 0})
 			return nil
 		}
 		if err == nil {

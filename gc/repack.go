@@ -32,13 +32,13 @@ type partly struct {
 }
 
 // repack writes what is needed of some packs to new ones, and returns those of
-// the old ones that are to be marked: nothing is needed of them any more. any says whether a
+// the old ones that are to be marked: nothing is needed of them any more. some says whether a
 // pack was rewritten, be it one that is under a mark. It takes packs under marks, and then
 // those of which the least is needed, until no more than Options.MaxUnused is left. The new
 // packs have the pieces in the order of the newest snapshots, and behind it what only older ones need.
-func (p *pruner) repack(ctx context.Context) (moved []blob.ID, any bool, err error) {
+func (p *pruner) repack(ctx context.Context) (moved []blob.ID, some bool, err error) {
 	chosen, err := p.worthwhile(ctx)
-	if err != nil || len(chosen) == 0 {
+	if err != nil || len(chosen) == 0 || p.timeUp() {
 		return nil, false, err
 	}
 	if p.opts.DryRun {
@@ -46,7 +46,7 @@ func (p *pruner) repack(ctx context.Context) (moved []blob.ID, any bool, err err
 		return nil, false, nil
 	}
 	host, _ := os.Hostname()
-	s, err := p.r.Begin(ctx, repo.SessionOptions{Intent: repo.Intent{Operation: "prune", Host: host}})
+	s, err := p.r.Begin(ctx, repo.SessionOptions{Intent: repo.Intent{Operation: "prune", Host: host, User: p.opts.User}})
 	if err != nil {
 		return nil, false, err
 	}
@@ -68,6 +68,7 @@ func (p *pruner) repack(ctx context.Context) (moved []blob.ID, any bool, err err
 	if err := s.Keep(ctx); err != nil {
 		return nil, false, errors.Join(err, s.Abandon(context.WithoutCancel(ctx)))
 	}
+	p.own = append(p.own, s.ID())
 	p.report.RepackedBytes += uint64(s.Stored())
 	return p.moved(ctx, batches)
 }
@@ -200,7 +201,7 @@ func (p *pruner) neededOf(packs []partly) (map[blob.ID]copied, error) {
 // moved counts what is needed of rewritten packs to the packs where it is
 // found now, and returns those to which nothing is counted then: all of them, but for
 // what could not be read.
-func (p *pruner) moved(ctx context.Context, batches [][]partly) (free []blob.ID, any bool, err error) {
+func (p *pruner) moved(ctx context.Context, batches [][]partly) (free []blob.ID, some bool, err error) {
 	if err := p.r.EachPack(ctx, func(id blob.ID, _ int64, pieces uint32) {
 		k := p.pack(id)
 		k.named, k.pieces = true, pieces
@@ -233,7 +234,7 @@ func (p *pruner) moved(ctx context.Context, batches [][]partly) (free []blob.ID,
 			if c.pack.needs > 0 {
 				continue
 			}
-			any = true
+			some = true
 			p.report.Repacked++
 			if c.pack.mark == 0 {
 				free = append(free, c.id)
@@ -241,7 +242,7 @@ func (p *pruner) moved(ctx context.Context, batches [][]partly) (free []blob.ID,
 		}
 	}
 	slices.SortFunc(free, blob.ID.Compare)
-	return free, any, nil
+	return free, some, nil
 }
 
 // inOrder calls fn for each page and piece of a tree, in the order of its keys.

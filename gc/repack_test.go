@@ -40,8 +40,8 @@ func TestRepack(t *testing.T) {
 		t.Errorf("there were %q, there are %q", before, after)
 	}
 	f.sound(second)
-	if report := f.mustPrune(unused(0)); report.Repacked+report.Marked+report.Deleted != 0 {
-		t.Errorf("once more: %+v", report)
+	if report := f.mustPrune(unused(0)); report.Repacked+report.Marked+report.Deleted != 0 || len(f.names("snapshots/")) != 1 || len(f.names("intents/")) != 0 {
+		t.Errorf("once more: %+v, %q", report, f.names(""))
 	}
 	f.sound(second, f.backup("a", "d"))
 }

@@ -470,6 +470,26 @@ func TestOwnTombstonesGo(t *testing.T) {
 	}
 }
 
+// A mark that cannot be read says nothing: what it named is marked again, and it goes.
+func TestDamagedMark(t *testing.T) {
+	f := newFixture(t)
+	f.forget(f.backup("a"))
+	f.mustPrune(grace(1))
+	data, err := f.store.Get(t.Context(), "marks/00000001", 0, -1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[200] ^= 1
+	f.delete("marks/00000001")
+	if err := f.store.Put(t.Context(), "marks/00000001", data); err != nil {
+		t.Fatal(err)
+	}
+	report := f.mustPrune()
+	if marks := f.names("marks/"); report.Marked != 2 || report.Deleted != 2 || len(marks) != 1 || marks[0] != "marks/00000002" {
+		t.Errorf("%+v, %q", report, marks)
+	}
+}
+
 // Where pieces are missing that a snapshot needs, that is told, and packs that no
 // index object names stay: they may hold them.
 func TestMissingPieces(t *testing.T) {

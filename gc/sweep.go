@@ -178,7 +178,7 @@ func (p *pruner) tidy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, id := range old {
+	for _, id := range append(old, p.own...) {
 		if err := p.r.Remove(ctx, string(repo.Snapshots)+"/"+id.String()); err != nil {
 			return err
 		}

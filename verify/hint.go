@@ -32,7 +32,7 @@ func (c *checker) hint(f *finding) string {
 	case repo.Intents:
 		return "nothing depends on it: delete it when no backup is running"
 	case repo.Marks:
-		return "delete it; the next restante prune finds what it named again"
+		return "run restante prune, which removes it and marks again what it named"
 	case repo.Seen:
 		return "delete it; prune waits then for the session to end"
 	case repo.Indexes:

@@ -93,7 +93,7 @@ func (a *app) runPrune(ctx context.Context, out *output, o *pruneOptions) error 
 	defer r.Close()
 	bar, stop := out.progress("prune")
 	defer stop()
-	o.CacheDir, o.Done = r.cache, bar.Add
+	o.CacheDir, o.User, o.Done = r.cache, userName(), bar.Add
 	report, err := gc.Prune(ctx, r.Repository, o.Options)
 	stop()
 	if errors.Is(err, gc.ErrUnknownSession) {
@@ -170,6 +170,9 @@ func printPrune(out *output, o *pruneOptions, r *gc.Report) error {
 	text += fmt.Sprintf("there are %s; %s with %s were there before\n", cli.Count(r.Snapshots, "snapshot", "snapshots"),
 		cli.Count(r.Packs, "pack", "packs"), cli.Size(r.Bytes))
 	out.record(text)
+	if out.quiet && !o.explain && !o.DryRun {
+		return nil
+	}
 	_, err := fmt.Fprint(out, text)
 	return err
 }
