@@ -65,8 +65,8 @@ type Options struct {
 	// machine first saw that; MinAgeLeft the same for what sessions stored that
 	// ended without a snapshot, so that the next backup can go on from there.
 	MinAge, MinAgeLeft time.Duration
-	// Expire is how long after this machine first saw it a session is taken for
-	// dead. 0 never takes one for dead.
+	// Expire is how long after this machine first saw it a session of another
+	// machine is taken for dead. 0 never takes one for dead.
 	Expire time.Duration
 	// MaxUnused is how much of the repository, in per cent, may be unneeded pieces
 	// in packs of which something is needed. While it is more, packs are rewritten.
@@ -83,8 +83,9 @@ type Options struct {
 	// been read since the last call, and of packs deleted.
 	Done func(objects, bytes uint64)
 
-	now  func() time.Time // nil: time.Now
-	held int              // IDs that a set keeps in memory; 0 for the default
+	now   func() time.Time        // nil: time.Now
+	lives func(*repo.Intent) bool // nil: its method Lives
+	held  int                     // IDs that a set keeps in memory; 0 for the default
 }
 
 // A Report is what a prune did. With Options.DryRun it says what it would have
@@ -137,6 +138,9 @@ func Prune(ctx context.Context, r *repo.Repository, opts Options) (*Report, erro
 	if opts.now == nil {
 		opts.now = time.Now
 	}
+	if opts.lives == nil {
+		opts.lives = (*repo.Intent).Lives
+	}
 	if opts.Done == nil {
 		opts.Done = func(uint64, uint64) {}
 	}
@@ -172,7 +176,7 @@ type pruner struct {
 
 	packs  map[blob.ID]*pack
 	roots  map[seal.Session]bool // snapshots whose needs were found
-	marks  []mark                // that there are, ascending
+	marks  []uint64              // numbers of the marks that there are
 	last   uint64                // the highest number of a mark, 0 if there is none
 	open   []*repo.OpenSession   // as last listed
 	ended  []seal.Session        // sessions that have ended and still have an intent
@@ -200,11 +204,8 @@ type pack struct {
 	mark   uint64 // under which it is, 0 for none
 }
 
-// A mark is a mark without its packs.
-type mark struct {
-	number uint64
-	packs  int // how many it names
-}
+// isThere reports whether there is anything of the pack that has to go with it.
+func (k *pack) isThere() bool { return k.size >= 0 || k.named }
 
 func (p *pruner) pack(id blob.ID) *pack {
 	k := p.packs[id]
@@ -288,7 +289,10 @@ func (p *pruner) round(ctx context.Context, fresh []blob.ID) error {
 // to delete or to remove: with its number this prune takes its turn. It reports
 // whether there is anything to do.
 func (p *pruner) begin(ctx context.Context, fresh []blob.ID) (bool, error) {
-	waiting := slices.ContainsFunc(p.marks, func(m mark) bool { return m.packs > 0 || m.number < p.last })
+	waiting := slices.ContainsFunc(p.marks, func(number uint64) bool { return number < p.last })
+	for _, k := range p.packs {
+		waiting = waiting || k.mark != 0 && k.isThere()
+	}
 	if len(fresh) == 0 && !waiting && len(p.ended) == 0 {
 		old, err := p.oldTombs(ctx)
 		if err != nil || len(old) == 0 {
@@ -315,7 +319,7 @@ func (p *pruner) begin(ctx context.Context, fresh []blob.ID) (bool, error) {
 // take takes a mark into account.
 func (p *pruner) take(m repo.Mark) {
 	p.last = max(p.last, m.Number)
-	p.marks = append(p.marks, mark{m.Number, len(m.Packs)})
+	p.marks = append(p.marks, m.Number)
 	for _, id := range m.Packs {
 		if k := p.pack(id); k.mark == 0 {
 			k.mark = m.Number

@@ -26,7 +26,7 @@ func (p *pruner) readMarks(ctx context.Context) error {
 	return p.r.EachMark(ctx, func(m repo.Mark, err error) error {
 		if errors.As(err, new(*repo.DamageError)) && !errors.Is(err, seal.ErrTooNew) {
 			p.last = max(p.last, m.Number) // nothing is deleted under it, but its number is taken
-			p.marks = append(p.marks, mark{m.Number, 0})
+			p.marks = append(p.marks, m.Number)
 			return nil
 		}
 		if err == nil {
@@ -161,6 +161,9 @@ func (p *pruner) isDead(ctx context.Context, id seal.Session) (bool, error) {
 	if s.Intent != nil && s.Intent.Gone() {
 		return true, nil
 	}
+	if s.Intent != nil && p.opts.lives(s.Intent) {
+		return false, nil
+	}
 	_, over := p.memo.until(string(repo.Intents)+"/"+id.String(), p.opts.Expire)
 	return over && p.opts.Expire > 0, nil
 }
@@ -205,11 +208,7 @@ func (p *pruner) observe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = p.r.EachPack(ctx, func(id blob.ID, _ int64, pieces uint32) {
-		k := p.pack(id)
-		k.named, k.pieces = true, pieces
-	})
-	if err != nil {
+	if err := p.readIndex(ctx); err != nil {
 		return err
 	}
 	if err := p.reach.walk(ctx, pages, false); err != nil {
@@ -226,6 +225,17 @@ func (p *pruner) observe(ctx context.Context) error {
 	p.tombs = tombs
 	p.report.Snapshots, p.report.Pages = uint64(len(p.roots)), p.reach.pages
 	return nil
+}
+
+// readIndex notes which packs the index names now.
+func (p *pruner) readIndex(ctx context.Context) error {
+	for _, k := range p.packs {
+		k.named = false
+	}
+	return p.r.EachPack(ctx, func(id blob.ID, pieces uint32) {
+		k := p.pack(id)
+		k.named, k.pieces = true, pieces
+	})
 }
 
 // listSessions notes which sessions are open, and which have ended and left an

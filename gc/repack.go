@@ -202,10 +202,7 @@ func (p *pruner) neededOf(packs []partly) (map[blob.ID]copied, error) {
 // found now, and returns those to which nothing is counted then: all of them, but for
 // what could not be read.
 func (p *pruner) moved(ctx context.Context, batches [][]partly) (free []blob.ID, some bool, err error) {
-	if err := p.r.EachPack(ctx, func(id blob.ID, _ int64, pieces uint32) {
-		k := p.pack(id)
-		k.named, k.pieces = true, pieces
-	}); err != nil {
+	if err := p.readIndex(ctx); err != nil {
 		return nil, false, err
 	}
 	for _, batch := range batches {

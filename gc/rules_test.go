@@ -438,6 +438,14 @@ func TestExpire(t *testing.T) {
 	b := f.begin(nil).add("a")
 	week := func(o *gc.Options) { o.Expire = 7 * 24 * time.Hour }
 	f.mustPrune(week)
+	f.now = f.now.AddDate(1, 0, 0)
+	if report := f.mustPrune(week); report.Ended != 0 {
+		t.Errorf("its process lives: %+v", report)
+	}
+	f.cache = t.TempDir()
+	here := week
+	week = func(o *gc.Options) { here(o); gc.Elsewhere(o) }
+	f.mustPrune(week)
 	f.now = f.now.Add(7*24*time.Hour - 1)
 	if report := f.mustPrune(week); report.Ended != 0 || report.Deleted != 0 {
 		t.Errorf("%+v", report)

@@ -58,7 +58,7 @@ func (p *pruner) sweep(ctx context.Context) error {
 func (p *pruner) condemned() map[blob.ID]*pack {
 	gone := map[blob.ID]*pack{}
 	for id, k := range p.packs {
-		if k.mark == 0 || k.needs > 0 || k.size < 0 && !k.named {
+		if k.mark == 0 || k.needs > 0 || !k.isThere() {
 			continue
 		}
 		at, over := p.memo.until(repo.MarkName(k.mark), p.opts.Grace)
@@ -158,13 +158,13 @@ func (p *pruner) tidy(ctx context.Context) error {
 	}
 	left := map[uint64]bool{p.last: true}
 	for _, k := range p.packs {
-		if k.size >= 0 || k.named {
+		if k.isThere() {
 			left[k.mark] = true
 		}
 	}
-	for _, m := range p.marks {
-		if !left[m.number] {
-			if err := p.r.Remove(ctx, repo.MarkName(m.number)); err != nil {
+	for _, number := range p.marks {
+		if !left[number] {
+			if err := p.r.Remove(ctx, repo.MarkName(number)); err != nil {
 				return err
 			}
 		}

@@ -46,6 +46,9 @@ func (i *Intent) Gone() bool {
 	return i.Process.Machine == this.Machine && i.Process.Node == this.Node && !i.Process.alive()
 }
 
+// Lives reports whether the session's process runs on this machine.
+func (i *Intent) Lives() bool { return i.Process.alive() }
+
 // Where names the process and its machine, for a person.
 func (i *Intent) Where() string {
 	return fmt.Sprintf("process %d (%s by %s) on %s", i.Process.PID, i.Operation, i.User, i.Process.Node)

@@ -112,12 +112,12 @@ func (r *Repository) PackSession(ctx context.Context, id blob.ID) (seal.Session,
 }
 
 // EachPack brings the index up to date, and calls fn for each pack that it
-// names, with the size and the number of pieces that it says.
-func (r *Repository) EachPack(ctx context.Context, fn func(id blob.ID, size int64, pieces uint32)) error {
+// names, with the number of pieces that it says.
+func (r *Repository) EachPack(ctx context.Context, fn func(id blob.ID, pieces uint32)) error {
 	if err := r.reindex(ctx, nil); err != nil {
 		return err
 	}
-	r.index.EachPack(func(p index.Pack, pieces uint32) { fn(p.ID, int64(p.Size), pieces) })
+	r.index.EachPack(func(p index.Pack, pieces uint32) { fn(p.ID, pieces) })
 	return nil
 }
 

@@ -23,4 +23,6 @@ whole with any tool (cp -a, rsync -a).
     index/      where what lies in the packs
     snapshots/  one object a backup
     intents/    backups that have begun
+    marks/      what is going to be deleted
+    seen/       which marks a backup has seen
 `
