@@ -13,14 +13,16 @@ import (
 	"restante/storage"
 )
 
-// checkMissing counts pieces that are needed and lie in packs that are gone.
+// checkMissing finds packs that the index names and that are gone, and counts
+// the pieces that are needed of them. A pack is there before the index names it.
 func (p *pruner) checkMissing(ctx context.Context) error {
 	for id, k := range p.packs {
-		if k.needs == 0 || k.size >= 0 {
+		if !k.named || k.size >= 0 {
 			continue
 		}
 		switch _, err := p.r.PackKind(ctx, id); {
 		case errors.Is(err, storage.ErrNotFound):
+			k.lost = true
 			p.report.Missing += k.needs
 		case err != nil:
 			return fmt.Errorf("looking at pack %s: %w", id.Short(), err)

@@ -31,8 +31,6 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"time"
@@ -145,20 +143,14 @@ func Prune(ctx context.Context, r *repo.Repository, opts Options) (*Report, erro
 		opts.Done = func(uint64, uint64) {}
 	}
 	dir := r.CachePath(opts.CacheDir, "prune")
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making the cache directory (choose another with --cache-dir): %w", err)
-	}
-	temp, err := os.MkdirTemp(dir, "run-")
-	if err != nil {
-		return nil, fmt.Errorf("making a folder in the cache (choose another with --cache-dir): %w", err)
-	}
-	defer os.RemoveAll(temp)
+	temp := &folder{parent: dir}
+	defer temp.remove()
 	p := &pruner{r: r, opts: opts, started: opts.now(), report: Report{DryRun: opts.DryRun, Waiting: []Waiting{}, Damaged: []string{}},
 		packs: map[blob.ID]*pack{}, roots: map[seal.Session]bool{}, newest: map[store]newest{}}
 	p.memo = openMemo(filepath.Join(dir, "seen"), p.started)
 	p.reach = &reacher{r: r, dir: temp, most: cmp.Or(opts.held, maxHeld), count: p.count, done: opts.Done}
 	defer p.reach.close()
-	err = p.run(ctx)
+	err := p.run(ctx)
 	if !opts.DryRun {
 		err = errors.Join(err, p.memo.save())
 	}
@@ -202,6 +194,7 @@ type pack struct {
 	bytes  uint64 // their size
 	pieces uint32 // as the index says
 	mark   uint64 // under which it is, 0 for none
+	lost   bool   // the index names it, and it is gone
 }
 
 // isThere reports whether there is anything of the pack that has to go with it.
@@ -291,7 +284,7 @@ func (p *pruner) round(ctx context.Context, fresh []blob.ID) error {
 func (p *pruner) begin(ctx context.Context, fresh []blob.ID) (bool, error) {
 	waiting := slices.ContainsFunc(p.marks, func(number uint64) bool { return number < p.last })
 	for _, k := range p.packs {
-		waiting = waiting || k.mark != 0 && k.isThere()
+		waiting = waiting || k.isThere() && (k.mark != 0 || k.lost && k.needs == 0)
 	}
 	if len(fresh) == 0 && !waiting && len(p.ended) == 0 {
 		old, err := p.oldTombs(ctx)

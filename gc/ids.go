@@ -6,7 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
+	"time"
 
 	"restante/blob"
 )
@@ -18,11 +21,55 @@ const (
 	maxRuns = 32
 )
 
+const (
+	folderPrefix = "run-"
+	// staleAfter is how old the folder of a prune is that was killed.
+	staleAfter = 7 * 24 * time.Hour
+)
+
+// A folder for files of IDs is made when the first of them is: a small
+// repository can be pruned where nothing can be written any more.
+type folder struct {
+	parent string
+	path   string // "": it is not there yet
+}
+
+func (d *folder) create() (*os.File, error) {
+	if d.path == "" {
+		if err := os.MkdirAll(d.parent, 0o700); err != nil {
+			return nil, err
+		}
+		d.clean()
+		path, err := os.MkdirTemp(d.parent, folderPrefix)
+		if err != nil {
+			return nil, err
+		}
+		d.path = path
+	}
+	return os.CreateTemp(d.path, "ids-")
+}
+
+// clean removes what killed prunes left.
+func (d *folder) clean() {
+	entries, _ := os.ReadDir(d.parent)
+	for _, e := range entries {
+		if info, err := e.Info(); err == nil && strings.HasPrefix(e.Name(), folderPrefix) && time.Since(info.ModTime()) > staleAfter {
+			os.RemoveAll(filepath.Join(d.parent, e.Name()))
+		}
+	}
+}
+
+func (d *folder) remove() {
+	if d.path != "" {
+		os.RemoveAll(d.path)
+	}
+}
+
 // An idSet is a set of IDs of any size in bounded memory. What is too much
-// becomes sorted runs in files of the folder dir. It serves one goroutine. After
+// becomes sorted runs in files of dir. It serves one goroutine. After
 // the first cursor nothing may be added.
 type idSet struct {
-	dir    string
+	dir    *folder
 	most   int // IDs in memory
 	held   []blob.ID
 	sorted bool       // held is, and none is there twice
@@ -91,9 +138,9 @@ func (s *idSet) spill() error {
 }
 
 func (s *idSet) write(fill func(put func(blob.ID) error) error) error {
-	f, err := os.CreateTemp(s.dir, "ids-")
+	f, err := s.dir.create()
 	if err != nil {
-		return fmt.Errorf("making a file of IDs: %w", err)
+		return fmt.Errorf("making a file of IDs (choose another folder with --cache-dir): %w", err)
 	}
 	s.runs = append(s.runs, f)
 	w := bufio.NewWriterSize(f, 256<<10)

@@ -21,7 +21,7 @@ const (
 // index, and read in the order in which they lie in packs.
 type reacher struct {
 	r     *repo.Repository
-	dir   string
+	dir   *folder
 	most  int                        // IDs that a set holds in memory
 	count func(blob.ID, *blob.Place) // told of each piece and page that is needed, and where it lies; nil: nowhere
 	done  func(pages, bytes uint64)

@@ -21,6 +21,8 @@ const (
 	// maxCopied is how many bytes of pieces are read before they are written, in
 	// another order.
 	maxCopied = 32 << 20
+	// leastFree is how many bytes stay free on the storage where packs are rewritten.
+	leastFree = 64 << 20
 )
 
 // A partly is a pack of which not all is needed, or that is under a mark.
@@ -46,7 +48,7 @@ func (p *pruner) repack(ctx context.Context) (moved []blob.ID, some bool, err er
 		return nil, false, nil
 	}
 	host, _ := os.Hostname()
-	s, err := p.r.Begin(ctx, repo.SessionOptions{Intent: repo.Intent{Operation: "prune", Host: host, User: p.opts.User}})
+	s, err := p.r.Begin(ctx, repo.SessionOptions{Intent: repo.Intent{Operation: "prune", Host: host, User: p.opts.User}, MinFree: leastFree})
 	if err != nil {
 		return nil, false, err
 	}

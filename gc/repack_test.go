@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -277,4 +278,8 @@ func TestManyIDs(t *testing.T) {
 		t.Errorf("%+v", report)
 	}
 	f.sound(second)
+	left, err := filepath.Glob(filepath.Join(f.cache, "*", "prune", "*"))
+	if err != nil || len(left) != 1 || filepath.Base(left[0]) != "seen" {
+		t.Errorf("the cache has %q, %v", left, err)
+	}
 }

@@ -478,6 +478,26 @@ func TestOwnTombstonesGo(t *testing.T) {
 	}
 }
 
+// A session that was ended and lives on may name packs that are gone. The next
+// prune takes such out of the index, unless something of them is needed.
+func TestNamedAndGone(t *testing.T) {
+	f := newFixture(t)
+	kept := f.backup("a")
+	packs := f.names("packs/")
+	f.forget(f.backup("b"))
+	for _, name := range f.names("packs/") {
+		if !slices.Contains(packs, name) {
+			f.delete(name)
+		}
+	}
+	f.mustPrune()
+	f.begin(nil) // it misses nothing
+	f.sound(kept)
+	if n := len(f.names("index/")); n != 2 {
+		t.Errorf("there are %d index objects", n)
+	}
+}
+
 // A mark that cannot be read says nothing: what it named is marked again, and it goes.
 func TestDamagedMark(t *testing.T) {
 	f := newFixture(t)

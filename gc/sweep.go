@@ -24,8 +24,10 @@ func (p *pruner) sweep(ctx context.Context) error {
 	gone := p.condemned()
 	if p.opts.DryRun || len(gone) == 0 {
 		for _, k := range gone {
-			p.report.Deleted++
-			p.report.DeletedBytes += uint64(max(k.size, 0))
+			if k.size >= 0 {
+				p.report.Deleted++
+				p.report.DeletedBytes += uint64(k.size)
+			}
 		}
 		return nil
 	}
@@ -54,10 +56,15 @@ func (p *pruner) sweep(ctx context.Context) error {
 }
 
 // condemned returns the packs that may be deleted: under a mark that is old
-// enough and that all open sessions have seen, and not needed.
+// enough and that all open sessions have seen, and not needed; and those that are
+// gone and not needed.
 func (p *pruner) condemned() map[blob.ID]*pack {
 	gone := map[blob.ID]*pack{}
 	for id, k := range p.packs {
+		if k.lost && k.needs == 0 {
+			gone[id] = k // nobody can rely on it: it only has to go out of the index
+			continue
+		}
 		if k.mark == 0 || k.needs > 0 || !k.isThere() {
 			continue
 		}

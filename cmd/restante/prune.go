@@ -91,6 +91,9 @@ func (a *app) runPrune(ctx context.Context, out *output, o *pruneOptions) error 
 		return err
 	}
 	defer r.Close()
+	if r.passing && o.Grace > 0 {
+		out.warn("times are counted in a cache that is for this run only, so that what is marked will never have been marked for --grace; --cache-dir DIR names a folder that lasts")
+	}
 	bar, stop := out.progress("prune")
 	defer stop()
 	o.CacheDir, o.User, o.Done = r.cache, userName(), bar.Add
