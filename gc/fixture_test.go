@@ -245,6 +245,24 @@ func (f *fixture) forgetKept(b *run) {
 	f.delete("snapshots/" + b.s.ID().String())
 }
 
+// lose deletes the objects of some kinds that a session has put.
+func (f *fixture) lose(b *run, kinds ...seal.Kind) {
+	f.t.Helper()
+	for _, name := range slices.Concat(f.names("packs/"), f.names("index/")) {
+		data, err := f.store.Get(f.t.Context(), name, 0, seal.HeaderSize, nil)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		h, err := seal.ParseHeader(data)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		if h.Session == b.s.ID() && slices.Contains(kinds, h.Kind) {
+			f.delete(name)
+		}
+	}
+}
+
 func (f *fixture) delete(name string) {
 	f.t.Helper()
 	if err := f.store.Store.Delete(f.t.Context(), name); err != nil {

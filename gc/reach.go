@@ -68,7 +68,7 @@ func (c *reacher) walk(ctx context.Context, roots []repo.PageRef, lenient bool) 
 			}
 		}
 	}
-	if err := c.pieces(ctx); err != nil {
+	if err := c.pieces(ctx, lenient); err != nil {
 		return err
 	}
 	if len(c.files.held)+len(c.files.runs) > 0 {
@@ -216,7 +216,7 @@ func (c *reacher) refer(data []byte, level uint8) (err error) {
 }
 
 // pieces looks up the pieces of the files that were found.
-func (c *reacher) pieces(ctx context.Context) error {
+func (c *reacher) pieces(ctx context.Context, lenient bool) error {
 	cursor, err := c.files.cursor()
 	if err != nil {
 		return err
@@ -231,10 +231,10 @@ func (c *reacher) pieces(ctx context.Context) error {
 			return err
 		}
 		for i, id := range ids {
-			if places[i].Size == 0 {
-				c.count(id, nil)
-			} else {
+			if places[i].Size > 0 {
 				c.count(id, &places[i])
+			} else if !lenient {
+				c.count(id, nil)
 			}
 		}
 	}

@@ -419,6 +419,15 @@ func TestParentThatWasDeleted(t *testing.T) {
 	f.mustPrune()
 	b.add("a", "b").commit()
 	f.sound(b)
+
+	// Of another its tree is left, and its pieces are not: it was being deleted.
+	parent = f.begin(nil).add("x", "y").commit()
+	f.forget(parent)
+	f.lose(parent, seal.KindDataIndex, seal.KindDataPack)
+	f.begin(parent)
+	if report := f.mustPrune(); report.Missing != 0 {
+		t.Errorf("%+v", report)
+	}
 }
 
 // A snapshot that was forgotten has ended its session, whose intent is waited
@@ -482,14 +491,9 @@ func TestOwnTombstonesGo(t *testing.T) {
 // prune takes such out of the index, unless something of them is needed.
 func TestNamedAndGone(t *testing.T) {
 	f := newFixture(t)
-	kept := f.backup("a")
-	packs := f.names("packs/")
-	f.forget(f.backup("b"))
-	for _, name := range f.names("packs/") {
-		if !slices.Contains(packs, name) {
-			f.delete(name)
-		}
-	}
+	kept, gone := f.backup("a"), f.backup("b")
+	f.forget(gone)
+	f.lose(gone, seal.KindDataPack, seal.KindTreePack)
 	f.mustPrune()
 	f.begin(nil) // it misses nothing
 	f.sound(kept)
@@ -522,25 +526,10 @@ func TestDamagedMark(t *testing.T) {
 // index object names stay: they may hold them.
 func TestMissingPieces(t *testing.T) {
 	f := newFixture(t)
-	f.backup("a", "b")
-	packs, indexes := f.names("packs/"), f.names("index/")
-	f.forget(f.backup("z"))
-	for _, name := range f.names("index/") {
-		if !slices.Contains(indexes, name) {
-			f.delete(name)
-		}
-	}
-	for _, name := range packs {
-		data, err := f.store.Get(t.Context(), name, 0, seal.HeaderSize, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if h, err := seal.ParseHeader(data); err != nil {
-			t.Fatal(err)
-		} else if h.Kind == seal.KindDataPack {
-			f.delete(name)
-		}
-	}
+	damaged, orphans := f.backup("a", "b"), f.backup("z")
+	f.forget(orphans)
+	f.lose(orphans, seal.KindDataIndex, seal.KindTreeIndex)
+	f.lose(damaged, seal.KindDataPack)
 	report, err := gc.Prune(t.Context(), f.openWith(f.store, io.Discard), gc.Options{CacheDir: f.cache})
 	if err != nil || report.Missing != 2 || report.Marked != 0 {
 		t.Errorf("%+v, %v", report, err)

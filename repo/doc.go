@@ -51,7 +51,7 @@
 //	           3 role, 1 or 2           4 HASH of the key file, 32 bytes
 //	           5 label, at most 256 bytes
 //	           6 made, 7 removed: seconds since 1970; 7 is left out until then
-//	intent     1 operation, "backup"    2 store   3 host   4 user
+//	intent     1 operation, "backup" or "prune"   2 store, empty for prune   3 host   4 user
 //	           5 session of the parent snapshot, 16 bytes, zeros for none
 //	           6 started, nanoseconds since 1970
 //	           7 process, a map: 1 machine (the boot ID on Linux, else the host)

@@ -17,8 +17,8 @@ func intentName(id seal.Session) string { return "intents/" + id.String() }
 
 // An Intent announces what a session is about to do, before it does it.
 type Intent struct {
-	Operation string `cbor:"1,keyasint"` // "backup"
-	Store     string `cbor:"2,keyasint"`
+	Operation string `cbor:"1,keyasint"` // "backup" or "prune"
+	Store     string `cbor:"2,keyasint"` // empty: none
 	Host      string `cbor:"3,keyasint"` // as the snapshot will name it
 	User      string `cbor:"4,keyasint"`
 	// Parent is the session whose snapshot this one builds on; zero for none.
@@ -69,8 +69,11 @@ type LockedError struct {
 
 func (e *LockedError) Error() string {
 	i := e.Intent
-	return fmt.Sprintf("store %q of host %q is busy: %s has worked on it since %s",
-		i.Store, i.Host, i.Where(), time.Unix(0, i.Started).Format(time.DateTime))
+	what := fmt.Sprintf("store %q of host %q", i.Store, i.Host)
+	if i.Store == "" { // of a prune
+		what = "the repository"
+	}
+	return fmt.Sprintf("%s is busy: %s has worked on it since %s", what, i.Where(), time.Unix(0, i.Started).Format(time.DateTime))
 }
 
 func (r *Repository) putIntent(ctx context.Context, id seal.Session, i *Intent) error {

@@ -149,6 +149,8 @@ func (a *app) hint(ran *cobra.Command, err error) string {
 		return "if a disk is not mounted, mount it; if mailboxes were really removed, add --allow-shrink"
 	case errors.Is(err, repo.ErrNoRepository):
 		return "restante init makes a repository; -r or RESTANTE_REPOSITORY names another"
+	case errors.As(err, new(*repo.LockedError)) && ran.Flags().Lookup("retry-lock") == nil:
+		return "wait for it"
 	case errors.As(err, new(*repo.LockedError)):
 		return "wait for it, or give --retry-lock 1h"
 	case errors.Is(err, repo.ErrPruning):
