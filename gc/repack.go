@@ -16,7 +16,7 @@ import (
 
 const (
 	// maxBatch is how many pieces packs have that are rewritten together: some
-	// 60 MiB while that lasts.
+	// 100 MiB while that lasts.
 	maxBatch = 1 << 19
 	// maxCopied is how many bytes of pieces are read before they are written, in
 	// another order.
@@ -29,7 +29,6 @@ const (
 type partly struct {
 	id     blob.ID
 	pack   *pack
-	clumps []repo.ClumpInfo
 	unused float64 // bytes
 }
 
@@ -114,7 +113,7 @@ func (p *pruner) worthwhile(ctx context.Context) ([]partly, error) {
 		for _, c := range clumps {
 			raw += uint64(c.Raw)
 		}
-		c := partly{id: id, pack: k, clumps: clumps, unused: float64(k.size) * (1 - min(1, float64(k.bytes)/float64(max(raw, 1))))}
+		c := partly{id: id, pack: k, unused: float64(k.size) * (1 - min(1, float64(k.bytes)/float64(max(raw, 1))))}
 		unused += c.unused
 		all = append(all, c)
 	}
@@ -137,7 +136,7 @@ type copied struct {
 
 // rewrite writes what is needed of some packs to the session's.
 func (p *pruner) rewrite(ctx context.Context, s *repo.Session, packs []partly) error {
-	todo, err := p.neededOf(packs)
+	todo, err := p.neededOf(ctx, packs)
 	if err != nil {
 		return err
 	}
@@ -172,10 +171,14 @@ func (p *pruner) rewrite(ctx context.Context, s *repo.Session, packs []partly) e
 
 // neededOf returns the pieces in packs that are needed, be it that another pack
 // has them too.
-func (p *pruner) neededOf(packs []partly) (map[blob.ID]copied, error) {
+func (p *pruner) neededOf(ctx context.Context, packs []partly) (map[blob.ID]copied, error) {
 	places := map[blob.ID]copied{}
 	for _, c := range packs {
-		for _, clump := range c.clumps {
+		clumps, err := p.r.Directory(ctx, c.id, c.pack.size)
+		if err != nil {
+			return nil, err
+		}
+		for _, clump := range clumps {
 			inner := uint32(0)
 			for _, piece := range clump.Pieces {
 				places[piece.ID] = copied{blob.Place{Clump: blob.Clump{Pack: c.id, Offset: clump.Offset, Length: clump.Length}, Inner: inner, Size: piece.Size}, clump.Class}
@@ -208,7 +211,7 @@ func (p *pruner) moved(ctx context.Context, batches [][]partly) (free []blob.ID,
 		return nil, false, err
 	}
 	for _, batch := range batches {
-		todo, err := p.neededOf(batch)
+		todo, err := p.neededOf(ctx, batch)
 		if err != nil {
 			return nil, false, err
 		}
