@@ -228,7 +228,7 @@ func Run(ctx context.Context, r *repo.Repository, opts Options) (*Result, error)
 			return nil, err
 		}
 	}
-	intent := repo.Intent{Operation: repo.OpBackup, Store: opts.Name, Host: opts.Host, User: opts.User, Parent: run.parent.id()}
+	intent := repo.Intent{Operation: repo.OpBackup, Store: opts.Name, Host: opts.Host, User: opts.User, Parent: run.parent.id(), Root: run.parent.rootPage()}
 	run.session, err = r.Begin(ctx, repo.SessionOptions{Intent: intent, Compression: opts.Compression, ClumpSize: run.limits.clumpSize, MinFree: opts.MinFree,
 		Workers: run.jobs() + 1}) // and the recorder
 	if err != nil {
@@ -276,6 +276,9 @@ func (run *run) record(ctx context.Context, shrunk bool) (*Result, error) {
 		// What the parent refers to may have been lost since: everything is read,
 		// and what is missing is stored again.
 		run.dropParent()
+	}
+	if run.parent != nil && !run.session.MayBuildOn(run.parent.session, run.parent.marks) {
+		run.dropParent() // some of what it refers to is about to be deleted
 	}
 	cache := run.createParent()
 	defer cache.discard()

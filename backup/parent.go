@@ -10,6 +10,7 @@ import (
 
 	"restante/blob"
 	"restante/mailstore"
+	"restante/repo"
 	"restante/snapshot"
 )
 
@@ -28,6 +29,7 @@ import (
 //	 8 bytes  start of its run, in seconds since 1970
 //	 8 bytes  number of mailboxes in it
 //	 8 bytes  number of the file of blocks
+//	uvarint   number of marks that its session had seen, and a uvarint for each
 //	the leaves of the snapshot's tree, in order; for each
 //	   uvarint n, n bytes: its last key; 32 bytes: its ID
 //	   uvarints: sums of entries, files, messages, bytes and unsaved paths
@@ -38,6 +40,8 @@ import (
 //	   the times of the folder, and those of its Maildir's dovecot-uidlist: uvarint
 //	   inode, varint seconds and uvarint nanoseconds of ctime and mtime, uvarint size
 //	   varint: when it was listed, in seconds since 1970
+//	32 bytes  ID of the root of the snapshot's tree
+//	 1 byte   its level
 //	 8 bytes  number of leaves
 //	16 bytes  of BLAKE3 of all before
 //
@@ -59,7 +63,7 @@ const (
 
 const (
 	parentHeader = len(parentMagic) + 32 + 32 + 16 + 8 + 8 + 8
-	parentTail   = 8 + parentSum
+	parentTail   = blob.IDSize + 1 + 8 + parentSum
 	parentSum    = 16
 	maxLeaves    = 1 << 30 // bytes of the file "leaves" that are taken seriously
 	maxBlock     = 16 << 20
@@ -94,7 +98,9 @@ type parentHead struct {
 	session   [16]byte
 	started   int64
 	mailboxes uint64
-	number    uint64 // of the file of blocks
+	number    uint64       // of the file of blocks
+	root      repo.PageRef // at the end of the file
+	marks     []uint64     // that the session had seen; behind what encode makes
 }
 
 func (h parentHead) encode() []byte {
@@ -186,10 +192,14 @@ func readLeaves(path string) ([]byte, error) {
 	return data, nil
 }
 
-// parse reads leaves and folders.
+// parse reads marks, leaves and folders.
 func (p *parent) parse(b []byte) error {
 	end := len(b) - (parentTail - parentSum)
-	d, n := parentDecoder{b: b[:end]}, binary.LittleEndian.Uint64(b[end:])
+	d, n := parentDecoder{b: b[:end]}, binary.LittleEndian.Uint64(b[end+blob.IDSize+1:])
+	p.root = repo.PageRef{ID: blob.ID(b[end : end+blob.IDSize]), Level: b[end+blob.IDSize]}
+	for n := d.uvarint(); n > 0 && !d.bad; n-- {
+		p.marks = append(p.marks, d.uvarint())
+	}
 	p.list = d.b
 	p.at = make([]uint32, 0, min(n, uint64(len(d.b)/minLeaf)))
 	var before []byte
@@ -295,6 +305,14 @@ func (p *parent) id() [16]byte {
 		return [16]byte{}
 	}
 	return p.session
+}
+
+// rootPage returns the root of the snapshot's tree, or nil.
+func (p *parent) rootPage() *repo.PageRef {
+	if p == nil {
+		return nil
+	}
+	return &p.root
 }
 
 func (p *parent) close() {

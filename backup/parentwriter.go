@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"restante/blob"
+	"restante/repo"
 	"restante/snapshot"
 )
 
@@ -32,7 +33,7 @@ type parentWriter struct {
 	list   *bufio.Writer  // to leaves
 	sum    *blob.NameHash // of what went there
 	length int            // of it
-	head   []byte
+	head   parentHead
 	count  uint64 // of leaves
 	leaf   []byte // the last one, encoded
 	rests  []byte // folders, encoded
@@ -45,7 +46,7 @@ func (run *run) createParent() *parentWriter {
 		return nil
 	}
 	return newParentWriter(run.parentPath(), run.parent.share(), parentHead{options: run.optionsHash(), absent: run.session.Absent(), session: run.session.ID(),
-		started: run.started.Unix(), mailboxes: uint64(len(run.opts.Store.Mailboxes))})
+		started: run.started.Unix(), mailboxes: uint64(len(run.opts.Store.Mailboxes)), marks: run.session.Marks()})
 }
 
 // newParentWriter starts a cache in the folder dir. last is the one in use there, or nil.
@@ -57,8 +58,8 @@ func newParentWriter(dir string, last *parent, head parentHead) *parentWriter {
 			w.number, w.offset = last.number, last.end
 		}
 	}
-	head.number = w.number
-	w.head = head.encode()
+	w.head = head
+	w.head.number = w.number
 	w.err = w.create()
 	return w
 }
@@ -85,7 +86,11 @@ func (w *parentWriter) create() error {
 	}
 	w.out, w.list = bufio.NewWriterSize(w.blocks, 128<<10), bufio.NewWriterSize(w.leaves, 64<<10)
 	w.sum = blob.NewNameHash()
-	return errors.Join(err, w.put(w.head))
+	head := binary.AppendUvarint(w.head.encode(), uint64(len(w.head.marks)))
+	for _, n := range w.head.marks {
+		head = binary.AppendUvarint(head, n)
+	}
+	return errors.Join(err, w.put(head))
 }
 
 // put appends to the file "leaves".
@@ -176,6 +181,13 @@ func (w *parentWriter) rest(r *rest) {
 	}
 }
 
+// root notes the root of the snapshot's tree.
+func (w *parentWriter) root(r snapshot.Root) {
+	if w != nil {
+		w.head.root = repo.PageRef{ID: r.ID, Level: r.Level}
+	}
+}
+
 // commit puts the cache in its place. It is not synced: one that a crash
 // leaves torn fails its checks and is not used.
 func (w *parentWriter) commit() error {
@@ -212,7 +224,8 @@ func (w *parentWriter) writeLeaves() error {
 	if err := w.put(w.rests); err != nil {
 		return err
 	}
-	if err := w.put(binary.LittleEndian.AppendUint64(nil, w.count)); err != nil {
+	tail := append(w.head.root.ID[:], w.head.root.Level)
+	if err := w.put(binary.LittleEndian.AppendUint64(tail, w.count)); err != nil {
 		return err
 	}
 	sum := w.sum.ID()

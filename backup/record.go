@@ -289,6 +289,7 @@ func (rec *recorder) finish(shrunk bool) (*Result, error) {
 	if s.Tree, err = rec.tree.Finish(ctx); err != nil {
 		return nil, err
 	}
+	rec.cache.root(s.Tree)
 	for _, l := range rec.leaves {
 		rec.cache.end(l)
 	}

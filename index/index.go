@@ -61,8 +61,9 @@ type view struct {
 	live  uint64      // pieces in packs that are alive
 	gen   *generation // nil if there is none
 
-	// first is asked before this one: it takes packs to avoid for dead. It is
-	// nil if there are none, and shares the reference to gen.
+	// first is asked before this one: it takes the packs to avoid for dead, and
+	// has a first of its own if there are several tiers of them. It is nil if there
+	// are none, and shares the reference to gen.
 	first *view
 }
 
@@ -204,15 +205,34 @@ func (x *Index) Count() uint64 {
 // Packs returns the packs that are alive: those that an index object of the
 // last Sync lists.
 func (x *Index) Packs() []Pack {
+	var packs []Pack
+	x.EachPack(func(p Pack, _ uint32) { packs = append(packs, p) })
+	return packs
+}
+
+// EachPack calls fn for each pack that is alive, with how many pieces index
+// objects list in it.
+func (x *Index) EachPack(fn func(p Pack, pieces uint32)) {
 	v := x.acquire()
 	defer x.release(v)
-	var packs []Pack
 	for n, ok := range v.alive {
 		if ok {
-			packs = append(packs, v.packs[n].Pack)
+			fn(v.packs[n].Pack, v.packs[n].pieces)
 		}
 	}
-	return packs
+}
+
+// ObjectPacks returns the packs that an index object lists, and whether the
+// last Sync took it in.
+func (x *Index) ObjectPacks(name blob.ID) ([]blob.ID, bool) {
+	v := x.acquire()
+	defer x.release(v)
+	numbers, ok := v.objects[name]
+	packs := make([]blob.ID, 0, len(numbers))
+	for _, n := range numbers {
+		packs = append(packs, v.packs[n].ID)
+	}
+	return packs, ok
 }
 
 // Lookup returns where the piece lies, in a pack that is alive. If the cache

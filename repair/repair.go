@@ -140,8 +140,9 @@ func read(ctx context.Context, r *repo.Repository, out *Report) (olds []old, err
 
 // replace puts a snapshot in the place of an old one, unless nothing of it is lost.
 func replace(ctx context.Context, r *repo.Repository, found *verify.Report, o old, opts Options) (*Repaired, error) {
+	root := repo.PageRef{ID: o.record.Tree.ID, Level: o.record.Tree.Level}
 	s, err := r.Begin(ctx, repo.SessionOptions{Compression: repo.Default,
-		Intent: repo.Intent{Operation: "repair snapshots", Store: o.record.Store, Host: o.record.Host, User: opts.User, Parent: o.id}})
+		Intent: repo.Intent{Operation: "repair snapshots", Store: o.record.Store, Host: o.record.Host, User: opts.User, Parent: o.id, Root: &root}})
 	if err != nil {
 		return nil, err
 	}

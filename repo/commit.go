@@ -155,15 +155,34 @@ func (s *Session) Abandon(ctx context.Context) error {
 	return errors.Join(err, s.bury(ctx))
 }
 
-// bury puts the tombstone that ends the session, unless it has ended.
-func (s *Session) bury(ctx context.Context) error {
-	data, err := s.r.sealRecord(seal.Header{Kind: seal.KindTombstone, Mode: seal.ModeIndex, Session: s.id}, tombstone{Time: now()})
-	if err != nil {
+// Keep makes everything durable, as Commit does, and ends the session without a
+// snapshot. After an error some of it may not be there.
+func (s *Session) Keep(ctx context.Context) error {
+	s.flush(ctx)
+	if err := s.failed(); err != nil {
 		return err
 	}
-	err = putOnce(ctx, s.r.store, snapshotName(s.id), data)
-	if errors.Is(err, storage.ErrExists) {
-		return nil // it has ended already
+	if _, err := s.checkpoint(ctx); err != nil {
+		return err
 	}
+	return s.bury(ctx)
+}
+
+// bury puts the tombstone that ends the session, unless it has ended.
+func (s *Session) bury(ctx context.Context) error {
+	_, err := s.r.bury(ctx, s.id, tombstone{Time: now()})
 	return err
+}
+
+// bury puts a tombstone, and reports false if the session has ended already.
+func (r *Repository) bury(ctx context.Context, id seal.Session, t tombstone) (bool, error) {
+	data, err := r.sealRecord(seal.Header{Kind: seal.KindTombstone, Mode: seal.ModeIndex, Session: id}, t)
+	if err != nil {
+		return false, err
+	}
+	err = putOnce(ctx, r.store, snapshotName(id), data)
+	if errors.Is(err, storage.ErrExists) {
+		return false, nil
+	}
+	return err == nil, err
 }

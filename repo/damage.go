@@ -211,7 +211,9 @@ func damageRecords(packs []Damage) func(func(damageRecord) bool) {
 func (r *Repository) heed(all map[blob.ID]Damage) {
 	r.lost.mu.Lock()
 	defer r.lost.mu.Unlock()
-	r.setAbsent(absent{lost: r.lost.now().lost, damaged: all})
+	state := r.lost.now()
+	state.damaged = all
+	r.setAbsent(state)
 }
 
 // readDamages reads what is known to be damaged, and heeds it.

@@ -20,6 +20,8 @@
 //	forgotten/SESSION       kind 'f'; SESSION is the snapshot's
 //	holds/SNAPSHOT-SESSION  kind 'h'; SNAPSHOT is the session of the snapshot that is held
 //	damaged/HASH            kind 'd'
+//	marks/NNNNNNNN          kind 'm': number as of a config, from 1
+//	seen/SESSION            kind 'v'
 //
 // HASH is the name that the object's bytes have (BLAKE3, 64 hexadecimal
 // digits), SESSION the session that its header names (32 digits). Objects are
@@ -28,8 +30,8 @@
 //
 // # Records
 //
-// Configs, intents, snapshots, tombstones, forgotten records, holds and records
-// of damage are records:
+// Configs, intents, snapshots, tombstones, forgotten records, holds, records of
+// damage, marks and what was seen of them are records:
 //
 //	prefix      96 bytes in mode 2, 1,184 in mode 1
 //	payload     padded and sealed: content box, part 'r', position 0
@@ -41,8 +43,9 @@
 // ⌊log2 n⌋ and S = ⌊log2 E⌋+1, n is rounded up to a multiple of 2^(E-S)). The
 // owner's key signs configs. The key that the header names signs the others;
 // a config lists it, be it as removed: what it signed before stands. For forgotten
-// records and holds it must be an owner's: with a writer's key alone nobody makes
-// snapshots go by putting objects.
+// records, holds and marks it must be an owner's: with a writer's key alone nobody makes
+// snapshots or packs go by putting objects. What a session has seen must be signed
+// by the key that signed its intent.
 //
 // The payload of a snapshot is package snapshot's affair. The others are CBOR
 // maps; a reader refuses keys that are not listed here.
@@ -52,15 +55,16 @@
 //	           3 role, 1 or 2           4 HASH of the key file, 32 bytes
 //	           5 label, at most 256 bytes
 //	           6 made, 7 removed: seconds since 1970; 7 is left out until then
-//	intent     1 operation: "backup", "unforget", "repair index", "repair packs" or
-//	           "repair snapshots"
-//	           2 store   3 host   4 user
+//	intent     1 operation: "backup", "unforget", "repair index", "repair packs",
+//	           "repair snapshots" or "prune"
+//	           2 store, empty for prune   3 host   4 user
 //	           5 session of the parent snapshot, or of that which is taken
 //	             back, 16 bytes, zeros for none
 //	           6 started, nanoseconds since 1970
 //	           7 process, a map: 1 machine (the boot ID on Linux, else the host)
 //	             2 host   3 number   4 start time, in the system's own unit
-//	tombstone  1 time, seconds since 1970
+//	           8 root page of the parent's tree, [ID, level]; left out without a parent
+//	tombstone  1 time, seconds since 1970   2 true: not put by the session itself; else left out
 //	forgotten  1 time, seconds since 1970    2 who did it, at most 256 bytes
 //	hold       1 session of the snapshot, 16 bytes
 //	           2 reason, at most 1,024 bytes   3 who, at most 256 bytes
@@ -68,6 +72,12 @@
 //	damage     1 array of packs, ascending, each [HASH, whether no piece in it
 //	           counts as stored, array of the offsets of damaged clumps,
 //	           ascending, else empty]
+//	mark       1 number
+//	           2 the packs that are going to be deleted, at most 65,536: their
+//	             HASHes as bytes, one after the other, ascending
+//	           3 the snapshots that need nothing in them: their sessions, 16 bytes
+//	             each, ascending; none if there are over 65,536
+//	seen       1 array of the numbers of marks
 //
 // The config with the highest number that opens and has the owner's signature
 // counts; others are passed over. A reader remembers the number it has seen
@@ -161,12 +171,22 @@
 //	new repository   README          a folder that is no repository and
 //	                 key file        has to be removed by hand
 //	                 config 1        (the repository exists)
-//	session          intent          an open session; it hinders nobody once its process is gone
+//	session          intent          an open session; prune ends it once its process is gone
+//	                 seen            the same
 //	                 packs           packs that no index object names; the next
 //	                                 session to begin adopts them, from their directories
 //	                 index objects   pieces that no snapshot refers to; the next session finds them
 //	                 snapshot        (the backup exists)
 //	               or tombstone      (the session made no snapshot)
+//	prune            tombstones      of sessions that are dead; they lose when they wake up
+//	                 mark            packs that count as not stored; the next prune deletes them
+//	                 index objects   the same packs, named by both or by none
+//	                   without them
+//	                 old ones go
+//	                 packs go        a mark of packs that are not there
+//	                 mark goes
+//	                 seen, intent    an intent that says nothing any more; the next prune removes it
+//	                   go
 //	new key          key file        a key file that no config lists, and that therefore opens nothing
 //	                 config          (the key exists)
 //	removed key      config          (the key is no longer accepted) its file, which opens nothing
@@ -203,7 +223,10 @@
 // when five minutes have passed since the last one, or 65,536 pieces have been
 // stored. What a crash makes a session do twice is what was in packs that were
 // not durable: those of a session are no more at a time than it has workers, its
-// readers and who writes the tree, and three at most. A put whose outcome is not known is settled by looking: when the name is
+// readers and who writes the tree, and three at most.
+// Whoever finds an index object gone that was listed lists them again: another has
+// taken its place, which was put before.
+// A put whose outcome is not known is settled by looking: when the name is
 // taken, and by the same bytes, it has succeeded.
 //
 // A backup is refused while an older one is open that works on the same
@@ -237,6 +260,44 @@
 //
 // A hold keeps a snapshot from being forgotten until its time is over. A hold that
 // is damaged holds, too. A newer hold replaces the older ones.
+//
+// # Deleting
+//
+// Packs are deleted while sessions write, and no clock decides whether that is
+// safe. Who deletes is called a pruner; what follows is why nothing is lost.
+//
+// A session puts its intent, which names its parent: the snapshot from which it
+// takes over what has not changed, piece by piece unseen. Then it lists the marks
+// and puts on record which it saw (nothing if there were none); then it lists the index;
+// then it looks whether the parent is still listed, and does without if not. Packs
+// under the marks that it saw count as not stored: it adopts none of them, does
+// not miss them, and stores again what is in them. A parent is done without, too,
+// that may need one of them: one that is neither among the snapshots of a mark nor
+// of a session that had seen it.
+//
+// A pruner finds what is needed: it lists packs, then snapshots, then intents, in this
+// order, and then brings its index up to date. Needed is what those snapshots refer to, and what
+// the parents of open sessions do. Each needed piece is counted to one pack, to one under a
+// mark only where it is in no other. Packs of open sessions are left
+// alone. Packs that nothing was counted to go into a mark, with the number after
+// the highest that is there: whoever finds it taken gives up, for another prunes.
+// Then the pruner lists packs, snapshots and intents again, and adds what the new
+// ones need. A pack is deleted when it is under a mark, nothing is counted to it, and
+// each open session has seen the mark; and if the mark of this pruner
+// is still the highest. A mark is for good: a pack that turns out to be needed stays
+// until its pieces are copied to another one. The highest mark stays too, so that no number comes twice.
+//
+// So a session either has the mark of a pack, and does not rely on it; or its
+// intent is older than the mark, and keeps the pack from being deleted until the
+// session ends; then its snapshot is listed. What it takes over from its parent is
+// needed by a snapshot that is listed, or was when its intent was put, and from then on by the intent.
+// For that, snapshots are listed before intents: the other way round a session
+// could come between, and its parent go.
+//
+// Only a pruner removes intents, of sessions that have ended, and it ends those
+// whose process is gone by a tombstone. The session may sleep and not be gone: its
+// own put at the end fails then. Therefore such a tombstone stays for ever. One that
+// the session itself put is removed after some time.
 //
 // # Memory
 //

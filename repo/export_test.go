@@ -1,11 +1,13 @@
 package repo
 
 import (
+	"context"
 	"time"
 
 	"restante/blob"
 	"restante/index"
 	"restante/internal/cbor"
+	"restante/seal"
 )
 
 // SetPackSize makes packs end at a size that tests fill quickly.
@@ -37,11 +39,8 @@ const (
 	MinRecord      = minRecord
 )
 
-// IndexHead is what an index object's head says.
-type IndexHead = indexHead
-
 // DecodeHead decodes an index object's head.
-func DecodeHead(plain []byte) (*IndexHead, error) { return decodeHead(plain) }
+func DecodeHead(plain []byte) (*indexHead, error) { return decodeHead(plain) }
 
 // DecodeDamages decodes the payload of a record of damage.
 var DecodeDamages = decodeDamages
@@ -96,3 +95,21 @@ func UnpackClump(packed []byte) ([]byte, error) {
 
 // Packs returns what the index knows of packs, for tests of what was adopted.
 func (r *Repository) Packs() []index.Pack { return r.index.Packs() }
+
+// ForgeMark puts a mark with any key and any payload.
+func (r *Repository) ForgeMark(ctx context.Context, name uint64, number uint64, packs, roots []byte) error {
+	data, err := r.sealRecord(seal.Header{Kind: seal.KindMark, Mode: seal.ModeIndex}, markRecord{Number: number, Packs: packs, Roots: roots})
+	if err != nil {
+		return err
+	}
+	return putOnce(ctx, r.store, markName(name), data)
+}
+
+// ForgeSeen says that a session has seen marks.
+func (r *Repository) ForgeSeen(ctx context.Context, id seal.Session, numbers ...uint64) error {
+	data, err := r.sealRecord(seal.Header{Kind: seal.KindSeen, Mode: seal.ModeIndex, Session: id}, seenRecord{Marks: numbers})
+	if err != nil {
+		return err
+	}
+	return putOnce(ctx, r.store, seenName(id), data)
+}

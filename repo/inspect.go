@@ -32,6 +32,8 @@ const (
 	Forgotten Part = "forgotten"
 	Holds     Part = "holds"
 	Damaged   Part = "damaged"
+	Marks     Part = "marks"
+	Seen      Part = "seen"
 	Readme    Part = "README"
 )
 
@@ -44,17 +46,17 @@ func PartOf(name string) (Part, error) {
 	var err error
 	good := true
 	switch part {
-	case Configs:
+	case Configs, Marks:
 		var n uint64
 		n, err = strconv.ParseUint(rest, 10, 64)
-		good = configName(n) == name
+		good = fmt.Sprintf("%s/%08d", part, n) == name
 	case KeyFiles, Indexes, Damaged:
 		_, err = blob.ParseID(rest)
 	case Packs:
 		var id blob.ID
 		id, err = blob.ParseID(path.Base(rest))
 		good = packName(id) == name
-	case Snapshots, Intents, Forgotten:
+	case Snapshots, Intents, Forgotten, Seen:
 		_, err = seal.ParseSession(rest)
 	case Holds:
 		_, err = parseHoldName(name)
@@ -81,7 +83,8 @@ func (r *Repository) EachObject(ctx context.Context, prefix string, fn func(name
 }
 
 // CheckObject checks an object that says all by itself: a config, a key file,
-// an intent, a forgotten record, a hold or a record of damage. Of the other parts it checks nothing. Any error but the
+// an intent, a forgotten record, a hold, a record of damage, a mark or what a
+// session has seen of them. Of the other parts it checks nothing. Any error but the
 // context's is damage of the object; one that was deleted meanwhile is none.
 func (r *Repository) CheckObject(ctx context.Context, name string, size int64) error {
 	part, err := PartOf(name)
@@ -100,19 +103,11 @@ func (r *Repository) CheckObject(ctx context.Context, name string, size int64) e
 		if err == nil && keyName(blob.NameOf(object)) != name {
 			err = errName
 		}
-	case Intents, Forgotten:
+	case Intents, Forgotten, Marks, Seen:
 		if size > maxRecord {
 			return tooLarge(size, maxRecord)
 		}
-		var id seal.Session
-		if id, err = seal.ParseSession(path.Base(name)); err != nil {
-			break
-		}
-		if part == Intents {
-			_, err = r.readIntent(ctx, id)
-		} else {
-			_, err = r.readForgotten(ctx, id, size)
-		}
+		err = r.checkRecord(ctx, part, path.Base(name), size)
 	case Holds:
 		var h Hold
 		if h, err = parseHoldName(name); err == nil {
@@ -123,6 +118,29 @@ func (r *Repository) CheckObject(ctx context.Context, name string, size int64) e
 	}
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil
+	}
+	return err
+}
+
+func (r *Repository) checkRecord(ctx context.Context, part Part, base string, size int64) error {
+	if part == Marks {
+		n, err := strconv.ParseUint(base, 10, 64)
+		if err == nil {
+			_, err = r.readMark(ctx, n)
+		}
+		return err
+	}
+	id, err := seal.ParseSession(base)
+	if err != nil {
+		return err
+	}
+	switch part {
+	case Seen:
+		_, _, err = r.readSeen(ctx, id)
+	case Forgotten:
+		_, err = r.readForgotten(ctx, id, size)
+	default:
+		_, err = r.readIntent(ctx, id)
 	}
 	return err
 }
@@ -176,20 +194,27 @@ func PackName(id blob.ID) string { return packName(id) }
 // PackKind reads the header of the pack named id and tells whether it is a
 // tree pack. Any error but the context's is damage of the pack.
 func (r *Repository) PackKind(ctx context.Context, id blob.ID) (tree bool, err error) {
+	h, err := r.packHeader(ctx, id)
+	return h.Kind == seal.KindTreePack, err
+}
+
+func (r *Repository) packHeader(ctx context.Context, id blob.ID) (seal.Header, error) {
 	header, err := r.store.Get(ctx, packName(id), 0, seal.HeaderSize, nil)
 	if err != nil {
-		return false, err
+		return seal.Header{}, err
 	}
 	h, err := seal.ParseHeader(header)
 	switch {
 	case err != nil:
-		return false, err
 	case h.Repo != r.keys.Repo:
-		return false, &seal.RepositoryError{Found: h.Repo, Want: r.keys.Repo}
+		err = &seal.RepositoryError{Found: h.Repo, Want: r.keys.Repo}
 	case h.Mode != seal.ModePublic || h.Kind != seal.KindDataPack && h.Kind != seal.KindTreePack:
-		return false, fmt.Errorf("it is an object of kind %q, no pack", h.Kind)
+		err = fmt.Errorf("it is an object of kind %q, no pack", h.Kind)
 	}
-	return h.Kind == seal.KindTreePack, nil
+	if err != nil {
+		return seal.Header{}, err
+	}
+	return h, nil
 }
 
 // packSpan is how much of a pack is read at once, unless a clump is longer:

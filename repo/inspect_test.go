@@ -21,8 +21,8 @@ func TestPartOf(t *testing.T) {
 		"README": repo.Readme, "config/00000001": repo.Configs, "config/123456789": repo.Configs, "keys/" + id: repo.KeyFiles,
 		"packs/0a/" + id: repo.Packs, "index/" + id: repo.Indexes, "snapshots/" + session: repo.Snapshots, "intents/" + session: repo.Intents,
 		"forgotten/" + session: repo.Forgotten, "holds/" + session + "-" + session: repo.Holds,
-		"damaged/" + id: repo.Damaged,
-		"marks/1":       "", "x": "", "README/x": "",
+		"damaged/" + id:  repo.Damaged,
+		"marks/00000001": repo.Marks, "seen/" + session: repo.Seen, "x": "", "README/x": "",
 	} {
 		if part, err := repo.PartOf(name); part != want || err != nil {
 			t.Errorf("PartOf(%q) = %q, %v", name, part, err)

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"restante/blob"
 	"restante/seal"
 	"restante/storage"
 )
@@ -23,16 +24,41 @@ const (
 // An Intent announces what a session is about to do, before it does it.
 type Intent struct {
 	Operation string `cbor:"1,keyasint"` // OpBackup, …
-	Store     string `cbor:"2,keyasint"`
+	Store     string `cbor:"2,keyasint"` // empty: none
 	Host      string `cbor:"3,keyasint"` // as the snapshot will name it
 	User      string `cbor:"4,keyasint"`
 	// Parent is the session whose snapshot this one builds on, or takes back;
 	// zero for none.
 	Parent seal.Session `cbor:"5,keyasint"`
+	// Root is the root page of the parent's tree, so that prune keeps what the
+	// tree needs although the snapshot goes meanwhile.
+	Root *PageRef `cbor:"8,keyasint,omitempty"`
 
 	// Filled by Begin.
 	Started int64   `cbor:"6,keyasint"` // nanoseconds since 1970
 	Process process `cbor:"7,keyasint"`
+}
+
+// A PageRef names a page of a tree.
+type PageRef struct {
+	_     struct{} `cbor:",toarray"`
+	ID    blob.ID
+	Level uint8
+}
+
+// Gone reports whether the session's process ran on this machine and is not
+// there any more. Of a process elsewhere, in a container say, nothing is known.
+func (i *Intent) Gone() bool {
+	this := thisProcess()
+	return i.Process.Machine == this.Machine && i.Process.Node == this.Node && !i.Process.alive()
+}
+
+// Lives reports whether the session's process runs on this machine.
+func (i *Intent) Lives() bool { return i.Process.alive() }
+
+// Where names the process and its machine, for a person.
+func (i *Intent) Where() string {
+	return fmt.Sprintf("process %d (%s by %s) on %s", i.Process.PID, i.Operation, i.User, i.Process.Node)
 }
 
 // A process says which process on which running machine a session is.
@@ -50,8 +76,11 @@ type LockedError struct {
 
 func (e *LockedError) Error() string {
 	i := e.Intent
-	return fmt.Sprintf("store %q of host %q is busy: process %d (%s by %s) on %s has worked on it since %s",
-		i.Store, i.Host, i.Process.PID, i.Operation, i.User, i.Process.Node, time.Unix(0, i.Started).Format(time.DateTime))
+	what := fmt.Sprintf("store %q of host %q", i.Store, i.Host)
+	if i.Store == "" { // of a prune
+		what = "the repository"
+	}
+	return fmt.Sprintf("%s is busy: %s has worked on it since %s", what, i.Where(), time.Unix(0, i.Started).Format(time.DateTime))
 }
 
 func (r *Repository) putIntent(ctx context.Context, id seal.Session, i *Intent) error {
@@ -119,18 +148,25 @@ func (r *Repository) checkLocks(ctx context.Context, own seal.Session, mine Inte
 }
 
 func (r *Repository) readIntent(ctx context.Context, id seal.Session) (*Intent, error) {
-	name := intentName(id)
-	data, err := getLimited(ctx, r.store, name, 0, maxRecord)
-	if err != nil {
+	var i Intent
+	if _, err := r.readOwn(ctx, intentName(id), id, seal.KindIntent, &i); err != nil {
 		return nil, err
 	}
-	var i Intent
-	h, err := r.openRecord(data, seal.KindIntent, &i, r.signer(ctx))
+	return &i, nil
+}
+
+// readOwn reads a record of a session, and returns who signed it.
+func (r *Repository) readOwn(ctx context.Context, name string, id seal.Session, kind seal.Kind, payload any) (seal.SignerID, error) {
+	data, err := getLimited(ctx, r.store, name, 0, maxRecord)
+	if err != nil {
+		return seal.SignerID{}, err
+	}
+	h, err := r.openRecord(data, kind, payload, r.signer(ctx))
 	if err == nil && h.Session != id {
 		err = otherSession(h)
 	}
 	if err != nil {
-		return nil, &DamageError{Object: name, Err: err}
+		return seal.SignerID{}, &DamageError{Object: name, Err: err}
 	}
-	return &i, nil
+	return h.Signer, nil
 }

@@ -149,7 +149,7 @@ func (r *Repository) places(ctx context.Context, ids []blob.ID) (places []blob.P
 		missing = false
 		err = r.index.LookupSorted(ctx, ids, func(i int, p blob.Place, ok bool) error {
 			places[i] = p
-			missing = missing || !ok
+			missing = missing || !ok || r.lost.has(p.Pack)
 			return nil
 		})
 		if err != nil {
@@ -174,7 +174,7 @@ func (s *Session) Places(ctx context.Context, ids []blob.ID) ([]blob.Place, erro
 }
 
 // Has reports whether the index names the piece in a pack that is not known to
-// be lost.
+// be lost, nor marked for deletion when the last session began.
 func (r *Repository) Has(ctx context.Context, id blob.ID) (bool, error) {
 	if err := r.syncIndex(ctx); err != nil {
 		return false, err

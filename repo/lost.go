@@ -26,11 +26,13 @@ type lostPacks struct {
 
 // absent is what cannot be read, or may not be.
 type absent struct {
-	lost    map[blob.ID]struct{}
+	lost    packSet
 	damaged map[blob.ID]Damage
+	marked  packSet // under marks: can be read, and counts as not stored
 }
 
-// sum stands for what is absent, zero for nothing.
+// sum stands for what is lost or damaged, zero for nothing. What is marked tells
+// of itself: see [Session.MayBuildOn].
 func (a absent) sum() blob.ID {
 	all := map[blob.ID]Damage{}
 	for id, d := range a.damaged {
@@ -63,9 +65,17 @@ func (l *lostPacks) now() absent {
 	return absent{}
 }
 
+type packSet = map[blob.ID]struct{}
+
 // has reports whether the pack is known to be lost.
 func (l *lostPacks) has(id blob.ID) bool {
 	_, ok := l.now().lost[id]
+	return ok
+}
+
+// isMarked reports whether the pack is under a mark.
+func (l *lostPacks) isMarked(id blob.ID) bool {
+	_, ok := l.now().marked[id]
 	return ok
 }
 
@@ -93,25 +103,37 @@ func (r *Repository) lose(pack blob.ID) bool {
 	if _, known := old.lost[pack]; known {
 		return false
 	}
-	lost := map[blob.ID]struct{}{pack: {}}
+	lost := packSet{pack: {}}
 	maps.Copy(lost, old.lost)
-	r.setAbsent(absent{lost: lost, damaged: old.damaged})
+	old.lost = lost
+	r.setAbsent(old)
 	return true
 }
 
-// setAbsent makes that absent which a says. Look-ups prefer a place in a pack
-// that is whole to one in a damaged pack, which may be intact, and that to one in
-// a lost pack. The caller holds lost.mu.
+// setAbsent makes that absent which a says. Look-ups prefer a place in a sound
+// pack to one in a marked pack, which is sound for now, that to one in a damaged
+// pack, which may be intact, and that to one in a lost pack. The caller holds lost.mu.
 func (r *Repository) setAbsent(a absent) {
 	r.lost.state.Store(&a)
-	r.index.Avoid(slices.Collect(maps.Keys(a.damaged)), slices.Collect(maps.Keys(a.lost)))
+	r.index.Avoid(slices.Collect(maps.Keys(a.marked)), slices.Collect(maps.Keys(a.damaged)), slices.Collect(maps.Keys(a.lost)))
+}
+
+// Shun has look-ups find a piece in one of packs only where it is in no sound
+// one, and [Repository.Has] deny those pieces. It takes the place of
+// the last call, and of the marks that the last session has seen.
+func (r *Repository) Shun(packs map[blob.ID]struct{}) {
+	r.lost.mu.Lock()
+	defer r.lost.mu.Unlock()
+	state := r.lost.now()
+	state.marked = packs
+	r.setAbsent(state)
 }
 
 // holds reports whether the index names the piece at a place that is neither
-// lost nor damaged.
+// lost nor damaged nor marked.
 func (r *Repository) holds(id blob.ID) (bool, error) {
 	place, ok, err := r.index.Lookup(id)
-	return ok && !r.lost.hits(place.Clump), err
+	return ok && !r.lost.hits(place.Clump) && !r.lost.isMarked(place.Pack), err
 }
 
 // probe looks whether the packs of places reach as far as the places do. It
@@ -151,6 +173,8 @@ func (r *Repository) probe(ctx context.Context, places []blob.Place) (news bool,
 // comparePacks compares the packs that are there with those that the index
 // names. It adopts those that only are there. Pieces in those that only are
 // named, or have another length, or are known to be damaged, count as not stored.
+// Packs under marks that the session has seen are neither missed nor adopted: they
+// are about to be deleted.
 func (s *Session) comparePacks(ctx context.Context) error {
 	found := map[blob.ID]int64{}
 	err := s.r.store.List(ctx, "packs/", func(name string, size int64) error {
@@ -163,13 +187,14 @@ func (s *Session) comparePacks(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listing packs: %w", err)
 	}
-	lost := map[blob.ID]struct{}{}
+	lost := packSet{}
 	for _, p := range s.r.index.Packs() {
-		if size, ok := found[p.ID]; !ok || size != int64(p.Size) {
+		if size, ok := found[p.ID]; (!ok || size != int64(p.Size)) && !s.r.lost.isMarked(p.ID) {
 			lost[p.ID] = struct{}{}
 		}
 		delete(found, p.ID)
 	}
+	maps.DeleteFunc(found, func(id blob.ID, _ int64) bool { return s.r.lost.isMarked(id) })
 	s.takeLost(lost)
 	// A damaged pack that no index names is what a repair has left: it goes.
 	for id := range s.r.lost.now().damaged {
@@ -181,9 +206,11 @@ func (s *Session) comparePacks(ctx context.Context) error {
 // namedInWarning is how many packs a warning names.
 const namedInWarning = 8
 
-func (s *Session) takeLost(lost map[blob.ID]struct{}) {
+func (s *Session) takeLost(lost packSet) {
 	s.r.lost.mu.Lock()
-	s.r.setAbsent(absent{lost: lost, damaged: s.r.lost.now().damaged})
+	state := s.r.lost.now()
+	state.lost = lost
+	s.r.setAbsent(state)
 	s.r.lost.mu.Unlock()
 	s.absent = s.r.lost.now().sum()
 	s.r.tellDamage()

@@ -25,4 +25,6 @@ whole with any tool (cp -a, rsync -a).
     intents/    backups that have begun
     forgotten/  which of these are no longer listed
     holds/      which of these stay listed
+    marks/      what is going to be deleted
+    seen/       which marks a backup has seen
 `

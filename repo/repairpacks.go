@@ -275,7 +275,8 @@ func (p *packsRepair) avoid() {
 	for id := range p.targets {
 		lost[id] = struct{}{}
 	}
-	p.r.setAbsent(absent{lost: lost, damaged: state.damaged})
+	state.lost = lost
+	p.r.setAbsent(state)
 }
 
 // save stores anew what can be read of a pack and is nowhere else.

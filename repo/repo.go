@@ -240,14 +240,17 @@ func (r *Repository) reindex(ctx context.Context, own map[blob.ID]*index.Object)
 	return r.resync(ctx, own)
 }
 
+// indexRounds is how often the index is listed again because an object of the
+// listing was replaced before it was read.
+const indexRounds = 8
+
 // resync reads the index objects that the index lacks; those in own are at
-// hand, each for once. Then it reads what is known to be damaged. Where an index object goes
-// between the listing and the reading, because others have taken its place, it
-// begins again.
-func (r *Repository) resync(ctx context.Context, own map[blob.ID]*index.Object) error {
-	err := r.syncOnce(ctx, own)
-	for try := 0; try < 3 && errors.Is(err, storage.ErrNotFound); try++ {
-		err = r.syncOnce(ctx, own)
+// hand, each for once. Then it reads what is known to be damaged.
+func (r *Repository) resync(ctx context.Context, own map[blob.ID]*index.Object) (err error) {
+	for range indexRounds {
+		if err = r.readIndexes(ctx, own); !errors.Is(err, storage.ErrNotFound) {
+			break // else others have put another in its place meanwhile, which the next listing has
+		}
 	}
 	if err == nil {
 		err = r.readDamages(ctx)
@@ -256,7 +259,7 @@ func (r *Repository) resync(ctx context.Context, own map[blob.ID]*index.Object) 
 	return err
 }
 
-func (r *Repository) syncOnce(ctx context.Context, own map[blob.ID]*index.Object) error {
+func (r *Repository) readIndexes(ctx context.Context, own map[blob.ID]*index.Object) error {
 	var names []blob.ID
 	err := r.store.List(ctx, "index/", func(name string, size int64) error {
 		id, err := blob.ParseID(strings.TrimPrefix(name, "index/"))

@@ -9,6 +9,7 @@ import (
 	"log"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"restante/blob"
@@ -66,9 +67,11 @@ type testWriter struct{ t *testing.T }
 
 func (w testWriter) Write(p []byte) (int, error) { w.t.Logf("warning: %s", p); return len(p), nil }
 
-func begin(t *testing.T, r *repo.Repository) *repo.Session {
+// begin begins a session, of another store if that is named.
+func begin(t *testing.T, r *repo.Repository, store ...string) *repo.Session {
 	t.Helper()
-	s, err := r.Begin(t.Context(), repo.SessionOptions{Intent: repo.Intent{Operation: "backup", Store: t.Name(), Host: "mx"}, Compression: repo.Default})
+	intent := repo.Intent{Operation: "backup", Store: strings.Join(append(store, t.Name()), " "), Host: "mx"}
+	s, err := r.Begin(t.Context(), repo.SessionOptions{Intent: intent, Compression: repo.Default})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -72,8 +72,9 @@ type Session struct {
 	wg         sync.WaitGroup // the packs in flight
 	unfinished chan struct{}  // a token for each pack that is being filled or in flight
 
-	packSz int     // set by Begin
-	absent blob.ID // set by Begin
+	packSz int             // set by Begin
+	absent blob.ID         // set by Begin
+	marks  map[uint64]Mark // that were seen, those that name packs, without them; set by Begin
 
 	mu      sync.Mutex // guards the following
 	err     error      // of what claimed pieces and did not store them: there will be no snapshot
@@ -116,7 +117,7 @@ func (r *Repository) Begin(ctx context.Context, opts SessionOptions) (*Session, 
 	return s, nil
 }
 
-// announce makes a session and puts its intent.
+// announce makes a session, puts its intent, and sees the marks.
 func (r *Repository) announce(ctx context.Context, opts SessionOptions) (*Session, error) {
 	s := &Session{r: r, opts: opts, claimed: r.index.NewSet(), unfinished: make(chan struct{}, unfinishedPacks(opts.Workers)), last: time.Now()}
 	rand.Read(s.id[:])
@@ -133,7 +134,13 @@ func (r *Repository) announce(ctx context.Context, opts SessionOptions) (*Sessio
 		return nil, err
 	}
 	// Again: somebody may have begun in the same moment.
-	if err := r.checkLocks(ctx, s.id, s.opts.Intent); err != nil {
+	err := r.checkLocks(ctx, s.id, s.opts.Intent)
+	// Before the index is listed: a pruner takes a pack out of the index before it
+	// takes its mark away, so that a pack which is in that index and under no mark is there.
+	if err == nil {
+		err = s.seeMarks(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, s.bury(context.WithoutCancel(ctx)))
 	}
 	return s, nil
@@ -180,7 +187,7 @@ func (s *Session) Stored() int64 {
 }
 
 // Holds reports whether the repository had the piece when the session began, in
-// a pack that is not known to be lost.
+// a pack that is not known to be lost and was not marked for deletion.
 func (s *Session) Holds(id blob.ID) (bool, error) { return s.r.holds(id) }
 
 // claim reports whether the caller is the first to bring the piece.

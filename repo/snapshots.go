@@ -19,6 +19,9 @@ func snapshotName(id seal.Session) string { return "snapshots/" + id.String() }
 // A tombstone ends a session that made no snapshot.
 type tombstone struct {
 	Time int64 `cbor:"1,keyasint"`
+	// Other says that not the session put it, which may therefore wake up and
+	// find out at any time to come.
+	Other bool `cbor:"2,keyasint,omitempty"`
 }
 
 // A SnapshotObject is a committed snapshot as the repository sees it.

@@ -12,7 +12,8 @@
 //	     8     1  kind: 'c' config, 'p' data pack, 't' tree pack, 'i' index of
 //	              data packs, 'j' index of tree packs, 's' snapshot,
 //	              'n' intent, 'm' mark, 'x' tombstone,
-//	              'f' forgotten record, 'h' hold, 'd' record of damage
+//	              'f' forgotten record, 'h' hold, 'd' record of damage,
+//	              'v' marks that were seen
 //	     9     1  mode: 1 public, 2 index
 //	    10     2  format version: 0
 //	    12     2  algorithm suite: 1

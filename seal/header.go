@@ -38,6 +38,7 @@ const (
 	KindForgotten Kind = 'f' // a snapshot's forgotten record
 	KindHold      Kind = 'h'
 	KindDamage    Kind = 'd'
+	KindSeen      Kind = 'v' // the marks that a session has seen
 )
 
 // String returns the kind's name, for messages to a person.
@@ -67,11 +68,13 @@ func (k Kind) String() string {
 		return "hold"
 	case KindDamage:
 		return "record of damage"
+	case KindSeen:
+		return "list of seen marks"
 	}
 	return fmt.Sprintf("kind 0x%02x", byte(k))
 }
 
-func (k Kind) valid() bool { return bytes.IndexByte([]byte("cptijsnmxfhd"), byte(k)) >= 0 }
+func (k Kind) valid() bool { return bytes.IndexByte([]byte("cptijsnmxfhdv"), byte(k)) >= 0 }
 
 // A Mode says who can open an object's content. Part of the format.
 type Mode byte

@@ -38,6 +38,10 @@ func (c *checker) hint(f *finding) string {
 		return "nothing depends on it: delete it when no backup is running"
 	case repo.Damaged:
 		return "it only says what is damaged: delete it, and run restante check --read-data, which notes that again"
+	case repo.Marks:
+		return "run restante prune, which removes it and marks again what it named"
+	case repo.Seen:
+		return "delete it; prune waits then for the session to end"
 	case repo.Indexes:
 		return copyBack + "; without one, run restante repair index, which makes it again from the packs"
 	case repo.Packs:

@@ -42,7 +42,7 @@ func (c *checker) objects(ctx context.Context) error {
 		case part == repo.Packs:
 			id, _ := blob.ParseID(path.Base(name))
 			c.packs[id] = &pack{size: size}
-		case part == repo.Configs || part == repo.KeyFiles || part == repo.Intents || part == repo.Forgotten || part == repo.Holds || part == repo.Damaged:
+		case slices.Contains(records, part):
 			return c.object(ctx, part, name, size)
 		default:
 			odd.meets(part, name)
@@ -57,6 +57,9 @@ func (c *checker) objects(ctx context.Context) error {
 	c.checkKeys()
 	return err
 }
+
+// records are the parts of which every object is opened here.
+var records = []repo.Part{repo.Configs, repo.KeyFiles, repo.Intents, repo.Forgotten, repo.Holds, repo.Damaged, repo.Marks, repo.Seen}
 
 // strangers are the objects that the repository does not consist of.
 type strangers struct {

@@ -238,7 +238,7 @@ func TestNotes(t *testing.T) {
 	damages["delete"](t, f, f.names["snapshot2"])
 	damages["delete"](t, f, f.names["dataindex2"])
 	damages["delete"](t, f, f.names["treeindex2"])
-	for _, name := range []string{"photos/1", "marks"} {
+	for _, name := range []string{"photos/1", "photos/2"} {
 		if err := f.store.Put(t.Context(), name, []byte("x")); err != nil {
 			t.Fatal(err)
 		}
@@ -247,7 +247,7 @@ func TestNotes(t *testing.T) {
 	wantLines(t, f.render(report), nil)
 	wantLines(t, report.Notes, []string{
 		"the object README is gone; it only tells people what this is",
-		"2 objects are there, which restante has not made and does not read: marks, photos/1",
+		"2 objects are there, which restante has not made and does not read: photos/1, photos/2",
 		"2 packs are in no index object that can be read, with 278528 bytes in all; an interrupted backup leaves such, and the next one takes them up",
 	})
 }

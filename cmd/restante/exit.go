@@ -105,7 +105,7 @@ func exitCode(err error) int {
 		return exitShrunk
 	case errors.Is(err, repo.ErrNoRepository):
 		return exitNoRepository
-	case errors.As(err, new(*repo.LockedError)):
+	case errors.As(err, new(*repo.LockedError)), errors.Is(err, repo.ErrPruning):
 		return exitBusy
 	case errors.Is(err, repo.ErrWrongKey):
 		return exitWrongPassword
@@ -155,6 +155,8 @@ func (a *app) hint(ran *cobra.Command, err error) string {
 			return "wait for it, then run this again"
 		}
 		return "wait for it, or give --retry-lock 1h"
+	case errors.Is(err, repo.ErrPruning):
+		return "nothing is lost; run it again when the other one has ended"
 	case errors.Is(err, repo.ErrWrongKey):
 		return "check RESTANTE_PASSWORD, the file or command it comes from, or the keyboard layout; every passphrase or key file added with restante key add opens it"
 	case errors.Is(err, repo.ErrOwnerOnly):
@@ -197,7 +199,7 @@ func (a *app) goOnHint(ran *cobra.Command) string {
 		return "what is restored so far stays; run it again with --resume to go on from there"
 	case ran.CommandPath() == "restante forget":
 		return "what is forgotten so far stays forgotten; with rules or IDs the same command goes on from there"
-	case resume != nil, ran.CommandPath() == "restante backup", ran.HasParent() && ran.Parent().CommandPath() == "restante repair":
+	case resume != nil, ran.CommandPath() == "restante backup", ran.CommandPath() == "restante prune", ran.HasParent() && ran.Parent().CommandPath() == "restante repair":
 		return "nothing that was finished is lost; the same command goes on from there"
 	}
 	return ""

@@ -20,12 +20,14 @@ type forgetOptions struct {
 	groupBy       string
 	defaultPolicy bool
 	dryRun        bool
+	prune         bool
 	choice        choice
 }
 
 const forgetManual = `Forget snapshots: those that no rule keeps, or those that are named. They are no
 longer listed, and nothing is restored from them; restante unforget takes one back as
-long as its data is there. A repository becomes no smaller by it.
+long as its data is there. The repository becomes smaller when restante prune deletes
+what no snapshot needs any more; --prune does that at once.
 
 The rules are applied to each store of each host by itself (--group-by), and a snapshot
 is kept if one of them keeps it. --keep-daily 7 keeps the newest complete snapshot of
@@ -43,6 +45,7 @@ shown, and --default-policy applies that. Snapshots named by ID go whatever the 
 say, but not while they are held. It needs an owner's password or key.
 
   restante forget --keep-daily 14 --keep-weekly 8 --keep-monthly 12 --dry-run
+  restante forget --default-policy --prune
   restante forget --keep-within 30d --keep-yearly all --keep-tag before-upgrade
   restante forget 3f2a90c1`
 
@@ -96,7 +99,23 @@ func (a *app) runForget(ctx context.Context, out *output, opts *forgetOptions, a
 			return err
 		}
 	}
-	return result.report(out, damaged)
+	return o.reportForget(ctx, out, opts, result, damaged)
+}
+
+// reportForget says what was forgotten, and prunes if that is wanted.
+func (o *opened) reportForget(ctx context.Context, out *output, opts *forgetOptions, result *forgetResult, damaged uint64) (err error) {
+	pruning := defaultPrune()
+	if opts.prune && !result.DryRun {
+		result.Prune, err = o.prune(ctx, out, &pruning)
+	}
+	err = errors.Join(err, result.report(out, damaged))
+	if result.Prune == nil {
+		return err
+	}
+	if !out.json {
+		err = errors.Join(err, printPrune(out, &pruning, result.Prune))
+	}
+	return errors.Join(err, pruneDamage(result.Prune))
 }
 
 // decide applies the rules to the snapshots of the stores that are meant.

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"restante/cmd/restante/internal/cli"
+	"restante/gc"
 	"restante/retention"
 )
 
@@ -37,6 +38,7 @@ type forgetResult struct {
 	Kept          uint64         `json:"kept" doc:"how many snapshots are kept, of those below"`
 	Forgotten     uint64         `json:"forgotten" doc:"how many are forgotten, or would be"`
 	Snapshots     []forgetRecord `json:"snapshots" doc:"the snapshots, oldest first; where snapshots were named these"`
+	Prune         *gc.Report     `json:"prune,omitempty" doc:"with --prune: what restante prune reports"`
 }
 
 // defaultDays is how many days are kept where no rule is given.
@@ -57,6 +59,7 @@ func (o *forgetOptions) addFlags(cmd *cobra.Command) {
 	fs.StringArrayVar(&o.policy.Tags, "keep-tag", nil, "keep those with the tag `NAME`; may be repeated, one is enough")
 	fs.StringVar(&o.groupBy, "group-by", "host,store", "the rules are applied to the snapshots of one `GROUP` by themselves: host, store, host,store or none")
 	fs.BoolVar(&o.defaultPolicy, "default-policy", false, "apply the rule of one week: --keep-daily "+strconv.Itoa(defaultDays))
+	fs.BoolVar(&o.prune, "prune", false, "then do as restante prune does")
 	fs.BoolVarP(&o.dryRun, "dry-run", "n", false, "show what would be forgotten, forget nothing")
 	o.choice.addFilters(fs)
 	complete(cmd, "group-by", "host,store", "host", "store", "none")

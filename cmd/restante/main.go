@@ -43,6 +43,7 @@ func commands(a *app) []*cobra.Command {
 		newHoldCommand(a),
 		newReleaseCommand(a),
 		newCheckCommand(a),
+		newPruneCommand(a),
 		newRepairCommand(a),
 		newStatsCommand(a),
 		newInspectCommand(a),

@@ -26,7 +26,7 @@ type statsInfo struct {
 }
 
 type kindInfo struct {
-	Kind    string `json:"kind" doc:"config, forgotten, holds, index, intents, keys, packs, snapshots, README"`
+	Kind    string `json:"kind" doc:"config, damaged, forgotten, holds, index, intents, keys, marks, packs, seen, snapshots, README"`
 	Objects uint64 `json:"objects" doc:"how many"`
 	Bytes   uint64 `json:"bytes" doc:"their size"`
 }

@@ -52,7 +52,8 @@ func (a *app) runUnforget(ctx context.Context, out *output, c *choice) error {
 	if err != nil {
 		return err
 	}
-	intent := repo.Intent{Store: s.record.Store, Host: s.record.Host, User: userName()}
+	root := repo.PageRef{ID: s.record.Tree.ID, Level: s.record.Tree.Level}
+	intent := repo.Intent{Store: s.record.Store, Host: s.record.Host, User: userName(), Root: &root}
 	err = o.Unforget(ctx, id, intent, func(session *repo.Session) error {
 		gone, err := verify.Complete(ctx, o.Repository, session, s.record)
 		if err == nil && !gone.None() {

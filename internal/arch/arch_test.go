@@ -30,6 +30,7 @@ var allowed = map[string][]string{
 
 	"backup":  {"mailstore", "message", "chunking", "repo", "snapshot", "blob", "internal/glob"},
 	"diff":    {"mailstore", "snapshot", "blob"},
+	"gc":      {"repo", "snapshot", "seal", "storage", "blob"},
 	"restore": {"message", "snapshot", "blob", "internal/glob"},
 	"repair":  {"verify", "repo", "seal", "snapshot", "blob"},
 	"verify":  {"repo", "snapshot", "blob"},

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"restante/cmd/restante/internal/cli"
+	"restante/gc"
+)
+
+// pruneOptions are the options of the prune command.
+type pruneOptions struct {
+	gc.Options
+	explain bool
+}
+
+const pruneManual = `Delete from the repository what no snapshot needs any more, while backups go on.
+
+What a snapshot needed stays until a prune finds it unneeded. Then it is marked:
+backups that begin from then on do not use it, and store it again if they find
+it in the store. It is deleted by a later prune, when it has been marked for --grace,
+so that a restore which is reading can finish, and when no backup is running
+that began before. So run it regularly, after forgetting snapshots. With --grace 0 and
+no backup running, one run marks and deletes.
+
+A backup whose process is gone from this machine is no obstacle; one of another
+machine is waited for, up to --expire. If that machine is dead, --drop-intent
+ends its backup now; should it still live, its backup fails and has to be run again,
+and nothing is lost. --explain tells what is waited for.
+
+It needs the repository's password or an owner's key file, and a folder for
+caches (--cache-dir) that stays: times are counted from when this machine first
+saw what waits. It can be interrupted at any point.`
+
+const pruneExamples = `  restante prune
+  restante prune --dry-run --explain
+  restante prune --grace 0
+  restante prune --max-duration 2h --log-file /var/log/restante.log
+  restante prune --drop-intent 1f0c55`
+
+func newPruneCommand(a *app) *cobra.Command {
+	o := defaultPrune()
+	c := &cobra.Command{
+		Use:               "prune",
+		Short:             "Delete what no snapshot needs",
+		Long:              pruneManual + "\n\n" + jsonHelp(gc.Report{}),
+		Example:           pruneExamples,
+		Args:              noArgs,
+		ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: a.run(func(ctx context.Context, out *output, _ []string) error {
+			return a.runPrune(ctx, out, &o)
+		}),
+	}
+	fs := c.Flags()
+	duration := func(name, usage string, d *time.Duration) {
+		fs.Func(name, usage, func(s string) (err error) {
+			*d, err = cli.ParseDuration(s)
+			return err
+		})
+	}
+	duration("grace", "delete what has been marked for this `DURATION`; 0: at once (default 24h)", &o.Grace)
+	fs.Func("min-age", "mark only what has not been needed for this `DURATION` (default 7d for what an interrupted backup stored, so that the next one goes on from there; else 0)", func(s string) (err error) {
+		o.MinAge, err = cli.ParseDuration(s)
+		o.MinAgeLeft = o.MinAge
+		return err
+	})
+	duration("expire", "end a backup of another machine after this `DURATION`; 0: never (default 7d)", &o.Expire)
+	duration("max-duration", "begin nothing more after `DURATION` (default: none)", &o.MaxDuration)
+	fs.Func("max-unused", "leave up to `PERCENT` of the repository unused in packs of which something is needed (default 5)", func(s string) (err error) {
+		o.MaxUnused, err = strconv.ParseFloat(s, 64)
+		if err != nil || !(o.MaxUnused >= 0 && o.MaxUnused <= 100) {
+			return errors.New("it is a number from 0 to 100")
+		}
+		return nil
+	})
+	fs.StringArrayVar(&o.Drop, "drop-intent", nil, "end the backup with this `ID`, whose machine is dead; may be repeated")
+	fs.BoolVarP(&o.DryRun, "dry-run", "n", false, "say what would be done, change nothing")
+	fs.BoolVar(&o.explain, "explain", false, "say what waits, for what, and until when")
+	return c
+}
+
+func (a *app) runPrune(ctx context.Context, out *output, o *pruneOptions) error {
+	r, err := a.open(ctx, out, nil)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	report, err := r.prune(ctx, out, o)
+	if errors.Is(err, gc.ErrUnknownSession) {
+		return &cli.UsageError{Err: err}
+	}
+	if report == nil {
+		return err
+	}
+	if err != nil && report.Deleted == 0 && report.Marked == 0 {
+		return err
+	}
+	if out.json {
+		err = errors.Join(err, out.object(report))
+	} else {
+		err = errors.Join(err, printPrune(out, o, report))
+	}
+	if err == nil {
+		err = pruneDamage(report)
+	}
+	return err
+}
+
+// defaultPrune returns the options of a prune to which nothing was said.
+func defaultPrune() pruneOptions {
+	return pruneOptions{Options: gc.Options{Grace: gc.DefaultGrace, Expire: gc.DefaultExpire, MinAgeLeft: gc.DefaultMinAgeLeft, MaxUnused: gc.DefaultMaxUnused}}
+}
+
+// prune prunes the repository. Its report is nil if nothing was begun.
+func (r *opened) prune(ctx context.Context, out *output, o *pruneOptions) (*gc.Report, error) {
+	if r.passing && o.Grace > 0 {
+		out.warn("times are counted in a cache that is for this run only, so that what is marked will never have been marked for --grace; --cache-dir DIR names a folder that lasts")
+	}
+	bar, stop := out.progress("prune")
+	defer stop()
+	o.CacheDir, o.User, o.Done = r.cache, userName(), bar.Add
+	return gc.Prune(ctx, r.Repository, o.Options)
+}
+
+// pruneDamage returns the damage that a prune met, which it left alone.
+func pruneDamage(r *gc.Report) error {
+	var lines []string
+	if r.Missing > 0 {
+		lines = append(lines, cli.Count(r.Missing, "piece that snapshots need is", "pieces that snapshots need are")+" in no pack; restante check says what is affected")
+	}
+	for _, text := range r.Damaged {
+		lines = append(lines, cli.Line(text)+"; its pack stays")
+	}
+	if lines == nil {
+		return nil
+	}
+	return outcome{exitDamage, strings.Join(lines, "\n")}
+}
+
+// printPrune prints the report and puts it into the log file.
+func printPrune(out *output, o *pruneOptions, r *gc.Report) error {
+	would := ""
+	if r.DryRun {
+		would = "would have "
+	}
+	text := fmt.Sprintf("%sdeleted %s with %s; %smarked %s with %s\n", would, cli.Count(r.Deleted, "pack", "packs"), cli.Size(r.DeletedBytes),
+		would, cli.Count(r.Marked, "pack", "packs"), cli.Size(r.MarkedBytes))
+	if r.Repacked > 0 {
+		text += fmt.Sprintf("%swritten anew what is needed of %s: %s\n", would, cli.Count(r.Repacked, "pack", "packs"), cli.Size(r.RepackedBytes))
+	}
+	if r.Ended > 0 {
+		text += fmt.Sprintf("%sended %s that %s dead\n", would, cli.Count(r.Ended, "backup", "backups"), plural(r.Ended, "is", "are"))
+	}
+	if r.Full {
+		out.warn("there was no room to write anew what is needed of packs that are mostly not; run it again when there is")
+	}
+	if r.Stopped {
+		text += "stopped after --max-duration; run it again to go on\n"
+	}
+	var packs, bytes uint64
+	for _, w := range r.Waiting {
+		packs, bytes = packs+w.Packs, bytes+w.Bytes
+	}
+	if packs > 0 {
+		text += fmt.Sprintf("%s with %s %s", cli.Count(packs, "pack", "packs"), cli.Size(bytes), plural(packs, "waits", "wait"))
+		if !o.explain {
+			text += "; --explain says for what"
+		}
+		text += "\n"
+	}
+	if o.explain {
+		for _, w := range r.Waiting {
+			text += explain(w)
+		}
+	}
+	text += fmt.Sprintf("there are %s; %s with %s were there before\n", cli.Count(r.Snapshots, "snapshot", "snapshots"),
+		cli.Count(r.Packs, "pack", "packs"), cli.Size(r.Bytes))
+	out.record(text)
+	if out.quiet && !o.explain && !o.DryRun {
+		return nil
+	}
+	_, err := fmt.Fprint(out, text)
+	return err
+}
+
+func explain(w gc.Waiting) string {
+	text := fmt.Sprintf("  %s, %s: %s", cli.Count(w.Packs, "pack", "packs"), cli.Size(w.Bytes), cli.Line(w.Text))
+	if w.Until != nil {
+		text += ", until " + cli.Time(*w.Until)
+	}
+	if w.Session != "" {
+		text += "; if its machine is dead: --drop-intent " + w.Session
+	}
+	return text + "\n"
+}
+
+func plural(n uint64, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}

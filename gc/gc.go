@@ -1,0 +1,325 @@
+// Package gc deletes what no snapshot needs, while backups go on.
+//
+// The rules by which nothing is lost are part of the format: see "Deleting" in
+// package repo. A prune goes by these steps:
+//
+//  1. It ends sessions that are dead: their process is gone from this machine,
+//     or they were open for so long since this machine saw them first, or the user
+//     names them. A tombstone takes the place of their snapshot.
+//  2. It lists packs, then snapshots, then sessions, and finds what is needed.
+//  3. It marks packs that nothing needed was found in, and packs that are worth
+//     rewriting after what is needed of them has been copied.
+//  4. It lists snapshots and sessions again, and finds what the new ones need.
+//  5. It deletes packs under marks: first from the index, then themselves, then
+//     the mark. A pack waits until all open sessions have seen its mark, and for
+//     the time of grace, so that whoever is reading from it can finish.
+//  6. It removes intents of sessions that have ended.
+//
+// After any step it can be interrupted; the next prune goes on.
+//
+// # Memory
+//
+// What is needed is found page by page, each page once. Pages and pieces are
+// collected in sets that keep 16 MiB in memory each, and the rest sorted in files of
+// the cache directory (32 bytes for each page, and for each piece that a page
+// names), a handful of sets at a time. They are looked up in windows of 131,072
+// pieces, which the index answers in one pass. What stays in memory is some 300
+// bytes for each pack, and what the index itself takes. While packs are rewritten,
+// the places of some 524,288 of their pieces at a time (100 MiB), and 32 MiB of
+// pieces, come to that.
+package gc
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"restante/blob"
+	"restante/repo"
+	"restante/seal"
+)
+
+// The defaults of options.
+const (
+	DefaultGrace      = 24 * time.Hour
+	DefaultExpire     = 7 * 24 * time.Hour
+	DefaultMinAgeLeft = 7 * 24 * time.Hour
+	DefaultMaxUnused  = 5
+)
+
+// maxDamaged is how much of what cannot be read a Report tells.
+const maxDamaged = 10
+
+// Options say what may go.
+type Options struct {
+	User     string // who prunes
+	CacheDir string // where this machine keeps its caches of all repositories
+
+	// Grace is how long a pack stays marked at least, since this machine first saw
+	// the mark; with 0 it may go in the run that marks it.
+	Grace time.Duration
+	// MinAge is how long a pack that nothing needs stays unmarked, since this
+	// machine first saw that; MinAgeLeft the same for what sessions stored that
+	// ended without a snapshot, so that the next backup can go on from there.
+	MinAge, MinAgeLeft time.Duration
+	// Expire is how long after this machine first saw it a session of another
+	// machine is taken for dead. 0 never takes one for dead.
+	Expire time.Duration
+	// MaxUnused is how much of the repository, in per cent, may be unneeded pieces
+	// in packs of which something is needed. While it is more, packs are rewritten.
+	MaxUnused float64
+	// MaxDuration, unless it is 0, is after how long no further pack is rewritten
+	// or deleted.
+	MaxDuration time.Duration
+	// Drop are sessions that are dead, whatever is known of them: their IDs, or
+	// what these begin with.
+	Drop   []string
+	DryRun bool // only tell what would be done
+
+	// Done, if not nil, is called with the number and bytes of pages that have
+	// been read since the last call, and of packs deleted.
+	Done func(objects, bytes uint64)
+
+	now   func() time.Time        // nil: time.Now
+	lives func(*repo.Intent) bool // nil: its method Lives
+	held  int                     // IDs that a set keeps in memory; 0 for the default
+}
+
+// A Report is what a prune did. With Options.DryRun it says what it would have
+// done.
+type Report struct {
+	DryRun        bool      `json:"dry_run" doc:"whether nothing was changed"`
+	Snapshots     uint64    `json:"snapshots" doc:"snapshots that are kept"`
+	Pages         uint64    `json:"pages" doc:"pages of their trees"`
+	Packs         uint64    `json:"packs" doc:"packs there were"`
+	Bytes         uint64    `json:"bytes" doc:"their size"`
+	Needed        uint64    `json:"needed_packs" doc:"packs in which something is needed"`
+	Marked        uint64    `json:"marked_packs" doc:"packs that this run marked: from now on they count as not stored"`
+	MarkedBytes   uint64    `json:"marked_bytes" doc:"their size"`
+	Deleted       uint64    `json:"deleted_packs" doc:"packs that were deleted"`
+	DeletedBytes  uint64    `json:"deleted_bytes" doc:"their size: what was freed"`
+	Repacked      uint64    `json:"repacked_packs" doc:"packs of which what is needed was written to new ones"`
+	RepackedBytes uint64    `json:"repacked_bytes" doc:"size of the new ones"`
+	Unused        uint64    `json:"unused_bytes" doc:"about what is not needed in packs of which something is"`
+	Ended         uint64    `json:"ended_sessions" doc:"sessions that were taken for dead and ended"`
+	Missing       uint64    `json:"missing_pieces" doc:"pieces of files that snapshots need and no pack has: damage"`
+	Damaged       []string  `json:"damaged" doc:"what could not be read of packs that were to be rewritten, and therefore stays"`
+	Full          bool      `json:"full" doc:"whether there was no room to rewrite packs"`
+	Stopped       bool      `json:"stopped" doc:"whether it stopped after --max-duration, with work left"`
+	Waiting       []Waiting `json:"waiting" doc:"what is not needed and could not be deleted yet, for each reason:"`
+}
+
+// A Waiting says what waits for one reason.
+type Waiting struct {
+	Why     string     `json:"why" doc:"grace, age, session or unfinished"`
+	Packs   uint64     `json:"packs" doc:"how many packs wait"`
+	Bytes   uint64     `json:"bytes" doc:"their size"`
+	Until   *time.Time `json:"until,omitempty" doc:"when a prune by this machine will not wait for that any more"`
+	Session string     `json:"session,omitempty" doc:"the session that is waited for"`
+	Text    string     `json:"text" doc:"the same for a person"`
+}
+
+// ErrUnknownSession is returned when a session is to be dropped that is not open,
+// or when several begin so.
+var ErrUnknownSession = errors.New("no open session, or more than one, has an ID that begins so")
+
+// Prune deletes from r what no snapshot needs. It needs an owner's key, else it
+// returns repo.ErrOwnerOnly. It returns repo.ErrPruning where another prune began
+// meanwhile, and a repo.DamageError, repo.ErrMissingPiece or snapshot.ErrDamaged
+// when it cannot read what a snapshot needs; then nothing was marked or deleted
+// for which that matters. The report is good, too, when the context is done.
+func Prune(ctx context.Context, r *repo.Repository, opts Options) (*Report, error) {
+	if !r.CanRead() {
+		return nil, repo.ErrOwnerOnly
+	}
+	if opts.now == nil {
+		opts.now = time.Now
+	}
+	if opts.lives == nil {
+		opts.lives = (*repo.Intent).Lives
+	}
+	if opts.Done == nil {
+		opts.Done = func(uint64, uint64) {}
+	}
+	dir := r.CachePath(opts.CacheDir, "prune")
+	temp := &folder{parent: dir}
+	defer temp.remove()
+	p := &pruner{r: r, opts: opts, started: opts.now(), report: Report{DryRun: opts.DryRun, Waiting: []Waiting{}, Damaged: []string{}},
+		packs: map[blob.ID]*pack{}, roots: map[seal.Session]bool{}, newest: map[store]newest{}}
+	p.memo = openMemo(filepath.Join(dir, "seen"), p.started)
+	p.reach = &reacher{r: r, dir: temp, most: cmp.Or(opts.held, maxHeld), count: p.count, done: opts.Done}
+	defer p.reach.close()
+	err := p.run(ctx)
+	if !opts.DryRun {
+		err = errors.Join(err, p.memo.save())
+	}
+	return &p.report, err
+}
+
+// A pruner is one prune. It belongs to the goroutine that called Prune.
+type pruner struct {
+	r       *repo.Repository
+	opts    Options
+	started time.Time
+	report  Report
+	memo    *memo
+	reach   *reacher
+
+	packs  map[blob.ID]*pack
+	roots  map[seal.Session]bool // snapshots whose needs were found
+	marks  []uint64              // numbers of the marks that there are
+	last   uint64                // the highest number of a mark, 0 if there is none
+	open   []*repo.OpenSession   // as last listed
+	ended  []seal.Session        // sessions that have ended and still have an intent
+	own    []seal.Session        // of this prune, and ended
+	newest map[store]newest      // of each store
+	tombs  map[seal.Session]bool // sessions that have ended in no snapshot that is there
+	spent  map[seal.Session]bool // forgotten snapshots that have been removed
+}
+
+// A store is what a snapshot is of, newest the root of the one that began last.
+type (
+	store  struct{ name, host string }
+	newest struct {
+		started time.Time
+		page    repo.PageRef
+	}
+)
+
+// A pack is a pack that was listed, or that the index names.
+type pack struct {
+	size   int64  // as listed; -1: it was not
+	named  bool   // by an index object
+	needs  uint64 // pieces that are counted to it; those of several walks twice
+	bytes  uint64 // their size
+	pieces uint32 // as the index says
+	mark   uint64 // under which it is, 0 for none
+	lost   bool   // the index names it, and it is gone
+}
+
+// isThere reports whether there is anything of the pack that has to go with it.
+func (k *pack) isThere() bool { return k.size >= 0 || k.named }
+
+func (p *pruner) pack(id blob.ID) *pack {
+	k := p.packs[id]
+	if k == nil {
+		k = &pack{size: -1}
+		p.packs[id] = k
+	}
+	return k
+}
+
+func (p *pruner) count(_ blob.ID, at *blob.Place) {
+	if at == nil {
+		p.report.Missing++
+		return
+	}
+	k := p.pack(at.Pack)
+	k.needs++
+	k.bytes += uint64(at.Size)
+}
+
+func (p *pruner) run(ctx context.Context) error {
+	if err := p.readMarks(ctx); err != nil {
+		return err
+	}
+	if err := p.endDead(ctx); err != nil {
+		return err
+	}
+	if err := p.listPacks(ctx); err != nil {
+		return err
+	}
+	if err := p.observe(ctx); err != nil {
+		return err
+	}
+	if err := p.checkMissing(ctx); err != nil {
+		return err
+	}
+	fresh, err := p.choose(ctx)
+	if err != nil {
+		return err
+	}
+	if err := p.round(ctx, fresh); err != nil {
+		return err
+	}
+	// Only now: what was deleted has made room.
+	moved, some, err := p.repack(ctx)
+	if isFull(err) {
+		p.report.Full = true // the next prune may find more room
+		return nil
+	}
+	if err != nil || !some {
+		return err
+	}
+	for _, id := range moved {
+		p.report.Marked++
+		p.report.MarkedBytes += uint64(p.packs[id].size)
+	}
+	return p.round(ctx, moved)
+}
+
+// round marks packs, looks again, deletes what may go, and tidies up.
+func (p *pruner) round(ctx context.Context, fresh []blob.ID) error {
+	p.report.Waiting = slices.DeleteFunc(p.report.Waiting, func(w Waiting) bool { return w.Why == "grace" || w.Why == "session" })
+	if p.opts.DryRun {
+		p.take(repo.Mark{Number: p.last + 1, Packs: fresh})
+		return p.sweep(ctx)
+	}
+	begun, err := p.begin(ctx, fresh)
+	if err != nil || !begun {
+		return err
+	}
+	if err := p.observe(ctx); err != nil {
+		return err
+	}
+	if err := p.sweep(ctx); err != nil {
+		return err
+	}
+	return p.tidy(ctx)
+}
+
+// begin puts a mark of packs, also when there are none but there is something
+// to delete or to remove: with its number this prune takes its turn. It reports
+// whether there is anything to do.
+func (p *pruner) begin(ctx context.Context, fresh []blob.ID) (bool, error) {
+	waiting := slices.ContainsFunc(p.marks, func(number uint64) bool { return number < p.last })
+	for _, k := range p.packs {
+		waiting = waiting || k.isThere() && (k.mark != 0 || k.lost && k.needs == 0)
+	}
+	if len(fresh) == 0 && !waiting && len(p.ended) == 0 {
+		old, err := p.oldTombs(ctx)
+		if spent := p.oldForgotten(); err != nil || len(old)+len(spent) == 0 {
+			return false, err
+		}
+	}
+	roots := make([]seal.Session, 0, len(p.roots))
+	for id := range p.roots {
+		roots = append(roots, id)
+	}
+	slices.SortFunc(roots, func(a, b seal.Session) int { return slices.Compare(a[:], b[:]) })
+	for first := true; first || len(fresh) > 0; first = false {
+		n := min(len(fresh), repo.MaxMarked)
+		m := repo.Mark{Number: p.last + 1, Packs: fresh[:n], Roots: roots}
+		if err := p.r.PutMark(ctx, m); err != nil {
+			return false, err
+		}
+		p.take(m)
+		fresh = fresh[n:]
+	}
+	return true, nil
+}
+
+// take takes a mark into account.
+func (p *pruner) take(m repo.Mark) {
+	p.last = max(p.last, m.Number)
+	p.marks = append(p.marks, m.Number)
+	for _, id := range m.Packs {
+		if k := p.pack(id); k.mark == 0 {
+			k.mark = m.Number
+		}
+	}
+	p.shun()
+}

@@ -1,0 +1,191 @@
+package gc_test
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"restante/gc"
+	"restante/repo"
+	"restante/seal"
+)
+
+// What only a forgotten snapshot needed goes, the rest stays and is whole.
+func TestPrune(t *testing.T) {
+	f := newFixture(t)
+	first := f.backup("a", "b")
+	second := f.backup("b", "c")
+	f.forget(first)
+	packs := len(f.names("packs/"))
+	report := f.mustPrune()
+	// The tree of the first goes; its data pack has "b".
+	if report.Deleted != 1 || report.Marked != 1 || report.DeletedBytes == 0 || len(f.names("packs/")) != packs-1 || len(report.Waiting) != 0 {
+		t.Errorf("%+v", report)
+	}
+	f.sound(second)
+	f.forget(second)
+	if f.mustPrune(); len(f.names("packs/")) != 0 || len(f.names("index/")) != 0 || len(f.names("intents/")) != 0 || len(f.names("marks/")) != 1 {
+		t.Errorf("there is left: %q", f.names(""))
+	}
+	f.sound()
+	f.sound(f.backup("a", "b", "c"))
+}
+
+// A forgotten snapshot can be taken back as long as its tree is there. Its record
+// stays for a day longer: until then a snapshot that is put late is forgotten.
+func TestForgotten(t *testing.T) {
+	f := newFixture(t)
+	left := func() (n int) {
+		err := f.open().EachForgotten(t.Context(), func(_ repo.ForgottenObject, err error) error { n++; return err })
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	b := f.backup("a")
+	f.forget(b)
+	f.mustPrune(func(o *gc.Options) { o.MinAge = time.Hour })
+	if left() != 1 {
+		t.Error("a snapshot of which all is there cannot be taken back")
+	}
+	f.mustPrune()
+	if left() != 0 || len(f.names("snapshots/")) != 0 || len(f.names("forgotten/")) != 1 {
+		t.Errorf("of a snapshot that lost its tree there is left: %q", f.names(""))
+	}
+	f.mustPrune()
+	f.now = f.now.Add(24*time.Hour - 1)
+	if f.mustPrune(); len(f.names("forgotten/")) != 1 {
+		t.Error("its record is gone before a day is over")
+	}
+	f.now = f.now.Add(1)
+	if f.mustPrune(); len(f.names("forgotten/")) != 0 {
+		t.Error("its record stays")
+	}
+	f.sound()
+}
+
+// Nothing is written where there is nothing to do.
+func TestNothingToDo(t *testing.T) {
+	f := newFixture(t)
+	b := f.backup("a")
+	f.mustPrune() // the intent goes
+	before := len(f.names(""))
+	f.store.calls = nil
+	if report := f.mustPrune(); report.Marked+report.Deleted != 0 || len(f.names("")) != before {
+		t.Errorf("%+v", report)
+	}
+	f.sound(b)
+}
+
+// A pack stays marked for the time of grace, by this machine's own clock, and
+// counts as not stored meanwhile.
+func TestGrace(t *testing.T) {
+	f := newFixture(t)
+	first := f.backup("a")
+	f.forget(first)
+	for _, step := range []struct {
+		after   time.Duration
+		deleted uint64
+	}{{0, 0}, {23 * time.Hour, 0}, {59 * time.Minute, 0}, {time.Minute, 2}} {
+		f.now = f.now.Add(step.after)
+		report := f.mustPrune(grace(24 * time.Hour))
+		if report.Deleted != step.deleted {
+			t.Errorf("after %v: %+v", step.after, report)
+		}
+		if step.deleted == 0 && (len(report.Waiting) != 1 || report.Waiting[0].Why != "grace" || report.Waiting[0].Packs != 2) {
+			t.Errorf("after %v: %+v", step.after, report.Waiting)
+		}
+	}
+	if left := f.names("packs/"); len(left) != 0 {
+		t.Errorf("there are %q", left)
+	}
+}
+
+// The age of a pack counts before it is marked.
+func TestMinAge(t *testing.T) {
+	f := newFixture(t)
+	f.forget(f.backup("a"))
+	aged := func(o *gc.Options) { o.MinAge = time.Hour }
+	if report := f.mustPrune(aged); report.Marked != 0 || len(report.Waiting) != 1 || report.Waiting[0].Why != "age" || !report.Waiting[0].Until.Equal(f.now.Add(time.Hour)) {
+		t.Errorf("%+v", report)
+	}
+	f.now = f.now.Add(time.Hour)
+	if report := f.mustPrune(aged); report.Deleted != 2 {
+		t.Errorf("%+v", report)
+	}
+}
+
+// What an interrupted session stored stays for the next one, for a while.
+func TestLeftOfInterruptedSessions(t *testing.T) {
+	f := newFixture(t)
+	b := f.begin(nil).add("a")
+	if err := errors.Join(b.w.Flush(t.Context()), b.s.Abandon(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	left := func(o *gc.Options) { o.MinAgeLeft = 7 * 24 * time.Hour }
+	f.forget(f.backup("z"))
+	for range 7 {
+		report := f.mustPrune(left)
+		if len(f.names("packs/")) != 1 || len(report.Waiting) != 1 || report.Waiting[0].Why != "age" || report.Waiting[0].Packs != 1 {
+			t.Fatalf("%+v", report)
+		}
+		f.now = f.now.AddDate(0, 0, 1)
+	}
+	if report := f.mustPrune(left); report.Deleted != 1 || len(f.names("snapshots/")) != 0 {
+		t.Errorf("%+v, %q", report, f.names(""))
+	}
+}
+
+// After its time a prune begins nothing more, and the next one goes on.
+func TestMaxDuration(t *testing.T) {
+	f := newFixture(t)
+	f.forget(f.backup("a", "b"))
+	f.forget(f.backup("c"))
+	kept := f.backup("d")
+	for want := range 5 {
+		report := f.mustPrune(func(o *gc.Options) {
+			o.MaxDuration = time.Hour
+			gc.SetNow(o, func() time.Time {
+				f.now = f.now.Add(25 * time.Minute) // two looks at the clock after the first are within the hour
+				return f.now
+			})
+		})
+		f.sound(kept)
+		if left := len(f.names("packs/")); left == 2 && !report.Stopped {
+			if want == 0 {
+				t.Error("all was done at once")
+			}
+			return
+		}
+	}
+	t.Errorf("there are left %q", f.names(""))
+}
+
+func TestDryRun(t *testing.T) {
+	f := newFixture(t)
+	f.forget(f.backup("a"))
+	before := f.names("")
+	report := f.mustPrune(func(o *gc.Options) { o.DryRun = true })
+	if after := f.names(""); len(after) != len(before) || report.Marked != 2 || report.Deleted != 2 {
+		t.Errorf("%+v, %q", report, after)
+	}
+}
+
+// A writer's key prunes nothing.
+func TestOwnerOnly(t *testing.T) {
+	f := newFixture(t)
+	file, recipient, err := seal.NewIdentity("a writer")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = f.open().AddKey(t.Context(), seal.Writer, "writer", func(k *seal.Keys) ([]byte, error) { return seal.LockRecipient(k, recipient) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.unlock, err = seal.Identities(file); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.prune(); !errors.Is(err, repo.ErrOwnerOnly) {
+		t.Errorf("with a writer's key: %v", err)
+	}
+}

@@ -1,0 +1,241 @@
+package gc
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"restante/blob"
+	"restante/repo"
+	"restante/snapshot"
+)
+
+const (
+	maxLevels  = 64      // of pages; a page's level is less
+	pageWindow = 1 << 15 // pages looked up and read at a time
+	idWindow   = 1 << 17 // pieces looked up at a time
+)
+
+// A reacher finds what trees need. Trees share pages, which it reads once,
+// level by level: the pages of a level are sorted, looked up in one pass over the
+// index, and read in the order in which they lie in packs.
+type reacher struct {
+	r     *repo.Repository
+	dir   *folder
+	most  int                        // IDs that a set holds in memory
+	count func(blob.ID, *blob.Place) // told of each piece and page that is needed, and where it lies; nil: nowhere
+	done  func(pages, bytes uint64)
+
+	known [2][maxLevels]*idSet // pages that were read: of trees, and of lists
+	open  [2][maxLevels]*idSet // pages to be read
+	files *idSet               // pieces of files that this walk finds
+	found []*idSet             // pieces of files that earlier walks found
+	pages uint64
+}
+
+func (c *reacher) set() *idSet { return &idSet{dir: c.dir, most: c.most} }
+
+func (c *reacher) close() {
+	for _, sets := range [][2][maxLevels]*idSet{c.known, c.open} {
+		for _, list := range sets {
+			for _, s := range list {
+				if s != nil {
+					s.close()
+				}
+			}
+		}
+	}
+	for _, s := range append(c.found, c.files) {
+		if s != nil {
+			s.close()
+		}
+	}
+}
+
+// walk tells count of all that the trees with these roots need and that was
+// not found before. lenient passes over pages that no index object names.
+func (c *reacher) walk(ctx context.Context, roots []repo.PageRef, lenient bool) error {
+	c.files = c.set()
+	for _, root := range roots {
+		if err := c.want(root.ID, root.Level, false); err != nil {
+			return err
+		}
+	}
+	for list := range 2 {
+		for level := maxLevels - 1; level >= 0; level-- {
+			if err := c.level(ctx, list, level, lenient); err != nil {
+				return err
+			}
+		}
+	}
+	if err := c.pieces(ctx, lenient); err != nil {
+		return err
+	}
+	if len(c.files.held)+len(c.files.runs) > 0 {
+		c.found = append(c.found, c.files)
+	}
+	c.files = nil
+	return nil
+}
+
+func (c *reacher) want(id blob.ID, level uint8, list bool) error {
+	if level >= maxLevels {
+		return fmt.Errorf("reading page %s: %w: it is at level %d", id.Short(), snapshot.ErrDamaged, level)
+	}
+	kind := 0
+	if list {
+		kind = 1
+	}
+	s := &c.open[kind][level]
+	if *s == nil {
+		*s = c.set()
+	}
+	return (*s).add(id)
+}
+
+// level reads the pages of a level that were not read before.
+func (c *reacher) level(ctx context.Context, list, level int, lenient bool) error {
+	todo := c.open[list][level]
+	if todo == nil {
+		return nil
+	}
+	defer todo.close()
+	c.open[list][level] = nil
+	cursor, err := todo.cursor()
+	if err != nil {
+		return err
+	}
+	old := c.known[list][level]
+	var below *idBelow
+	if old != nil {
+		known, err := old.cursor()
+		if err != nil {
+			return err
+		}
+		below = &idBelow{c: known}
+	}
+	all := c.set()
+	c.known[list][level] = all
+	for {
+		ids, err := cursor.window(pageWindow, below)
+		if err != nil {
+			return err
+		}
+		if len(ids) == 0 {
+			break
+		}
+		if err := c.read(ctx, ids, uint8(level), lenient); err != nil {
+			return err
+		}
+		for _, id := range ids {
+			if err := all.add(id); err != nil {
+				return err
+			}
+		}
+	}
+	if old == nil {
+		return nil
+	}
+	return all.addAll(old)
+}
+
+// addAll adds what other has, and closes it.
+func (s *idSet) addAll(other *idSet) error {
+	c, err := other.cursor()
+	if err != nil {
+		return err
+	}
+	for {
+		id, ok, err := c.next()
+		if err != nil {
+			return err
+		}
+		if !ok {
+			return other.close()
+		}
+		if err := s.add(id); err != nil {
+			return err
+		}
+	}
+}
+
+// read reads pages of one level, given by ascending IDs, each clump once.
+func (c *reacher) read(ctx context.Context, ids []blob.ID, level uint8, lenient bool) error {
+	places, err := c.r.Places(ctx, ids)
+	if err != nil {
+		return err
+	}
+	order := make([]int, 0, len(ids))
+	for i := range ids {
+		if places[i].Size == 0 {
+			if lenient {
+				continue
+			}
+			return fmt.Errorf("reading page %s: %w", ids[i].Short(), repo.ErrMissingPiece)
+		}
+		order = append(order, i)
+	}
+	slices.SortFunc(order, func(a, b int) int { return places[a].Clump.Compare(places[b].Clump) })
+	var clump blob.Clump
+	var raw []byte
+	for _, i := range order {
+		if places[i].Clump != clump || raw == nil {
+			clump = places[i].Clump
+			if raw, err = c.r.Clump(ctx, raw, clump); err != nil {
+				return err
+			}
+		}
+		data, err := c.r.Piece(raw, ids[i], places[i])
+		if err != nil {
+			return err
+		}
+		c.count(ids[i], &places[i])
+		if err := c.refer(data, level); err != nil {
+			return fmt.Errorf("page %s: %w", ids[i].Short(), err)
+		}
+		c.pages++
+		c.done(1, uint64(len(data)))
+	}
+	return nil
+}
+
+// refer notes what a page refers to.
+func (c *reacher) refer(data []byte, level uint8) (err error) {
+	note := func(failed error) {
+		if err == nil {
+			err = failed
+		}
+	}
+	parsed := snapshot.References(data, level,
+		func(id blob.ID, level uint8, list bool) { note(c.want(id, level, list)) },
+		func(id blob.ID) { note(c.files.add(id)) })
+	if parsed != nil {
+		return parsed
+	}
+	return err
+}
+
+// pieces looks up the pieces of the files that were found.
+func (c *reacher) pieces(ctx context.Context, lenient bool) error {
+	cursor, err := c.files.cursor()
+	if err != nil {
+		return err
+	}
+	for {
+		ids, err := cursor.window(idWindow, nil)
+		if err != nil || len(ids) == 0 {
+			return err
+		}
+		places, err := c.r.Places(ctx, ids)
+		if err != nil {
+			return err
+		}
+		for i, id := range ids {
+			if places[i].Size > 0 {
+				c.count(id, &places[i])
+			} else if !lenient {
+				c.count(id, nil)
+			}
+		}
+	}
+}

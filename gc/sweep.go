@@ -1,0 +1,269 @@
+package gc
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	"restante/blob"
+	"restante/repo"
+	"restante/seal"
+	"restante/snapshot"
+	"restante/storage"
+)
+
+// leastTomb is how long a tombstone stays at least that the session itself has put.
+const leastTomb = 24 * time.Hour
+
+// sweep deletes the packs under marks that may go. Each goes out of the index
+// first, so that no reader or writer looks for it; the mark goes last, so that no
+// session takes the pack up while it is there and in no index object.
+func (p *pruner) sweep(ctx context.Context) error {
+	gone := p.condemned()
+	if p.opts.DryRun || len(gone) == 0 {
+		for _, k := range gone {
+			if k.size >= 0 {
+				p.report.Deleted++
+				p.report.DeletedBytes += uint64(k.size)
+			}
+		}
+		return nil
+	}
+	if err := p.checkTurn(ctx); err != nil {
+		return err
+	}
+	heads, err := p.r.IndexObjects(ctx)
+	if err != nil {
+		return err
+	}
+	named := map[blob.ID]int{} // by how many index objects
+	for _, h := range heads {
+		for _, id := range h.Packs {
+			named[id]++
+		}
+	}
+	for _, id := range slices.SortedFunc(maps.Keys(gone), blob.ID.Compare) {
+		if named[id] == 0 && !p.timeUp() {
+			p.packs[id].named = false
+			if err := p.remove(ctx, id); err != nil {
+				return err
+			}
+		}
+	}
+	return p.unname(ctx, p.affected(heads, gone), named, gone)
+}
+
+// condemned returns the packs that may be deleted: under a mark that is old
+// enough and that all open sessions have seen, and not needed; and those that are
+// gone and not needed.
+func (p *pruner) condemned() map[blob.ID]*pack {
+	gone := map[blob.ID]*pack{}
+	for id, k := range p.packs {
+		if k.lost && k.needs == 0 {
+			gone[id] = k // nobody can rely on it: it only has to go out of the index
+			continue
+		}
+		if k.mark == 0 || k.needs > 0 || !k.isThere() {
+			continue
+		}
+		at, over := p.memo.until(repo.MarkName(k.mark), p.opts.Grace)
+		i := slices.IndexFunc(p.open, func(s *repo.OpenSession) bool { return !slices.Contains(s.Seen, k.mark) })
+		switch {
+		case i >= 0:
+			by := p.open[i].ID
+			p.wait(Waiting{Why: "session", Session: by.String(), Text: "a backup that began before may rely on them: " + p.session(by)}, k)
+		case !over:
+			p.wait(Waiting{Why: "grace", Until: &at, Text: "marked for too short a time (--grace)"}, k)
+		default:
+			gone[id] = k
+		}
+	}
+	return gone
+}
+
+// affected returns the index objects that name packs that go: those that name no
+// others first, which are only removed, and then the smaller ones first. So
+// a full storage has room again before something large is written.
+func (p *pruner) affected(heads []repo.IndexHead, gone map[blob.ID]*pack) []repo.IndexHead {
+	isGone := func(id blob.ID) bool { return gone[id] != nil }
+	size := func(h repo.IndexHead) int64 {
+		if !slices.ContainsFunc(h.Packs, func(id blob.ID) bool { return !isGone(id) }) {
+			return 0
+		}
+		return h.Size
+	}
+	some := slices.DeleteFunc(heads, func(h repo.IndexHead) bool { return !slices.ContainsFunc(h.Packs, isGone) })
+	slices.SortFunc(some, func(a, b repo.IndexHead) int { return cmp.Or(cmp.Compare(size(a), size(b)), a.ID.Compare(b.ID)) })
+	return some
+}
+
+// unname takes packs that go out of index objects, and deletes each when no
+// object names it any more. Where the storage has no room for a smaller index object the packs go first:
+// their mark keeps sessions from missing them.
+func (p *pruner) unname(ctx context.Context, heads []repo.IndexHead, named map[blob.ID]int, gone map[blob.ID]*pack) error {
+	isGone := func(id blob.ID) bool { return gone[id] != nil }
+	for _, h := range heads {
+		if p.timeUp() {
+			return nil
+		}
+		err := p.r.WithoutPacks(ctx, h, isGone)
+		early := errors.Is(err, storage.ErrNoSpace)
+		if err != nil && !early {
+			return err
+		}
+		for _, id := range h.Packs {
+			if !isGone(id) {
+				continue
+			}
+			named[id]--
+			p.packs[id].named = named[id] > 0
+			if named[id] == 0 || early {
+				if err := p.remove(ctx, id); err != nil {
+					return err
+				}
+			}
+		}
+		if early {
+			if err := p.r.WithoutPacks(ctx, h, isGone); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// remove deletes a pack.
+func (p *pruner) remove(ctx context.Context, id blob.ID) error {
+	k := p.packs[id]
+	if k.size < 0 {
+		return nil // it was gone before, and is out of the index now
+	}
+	if err := p.r.Remove(ctx, repo.PackName(id)); err != nil {
+		return err
+	}
+	p.report.Deleted++
+	p.report.DeletedBytes += uint64(k.size)
+	p.opts.Done(1, uint64(k.size))
+	k.size = -1
+	return nil
+}
+
+func (p *pruner) timeUp() bool {
+	if p.opts.MaxDuration > 0 && p.opts.now().Sub(p.started) >= p.opts.MaxDuration {
+		p.report.Stopped = true
+	}
+	return p.report.Stopped
+}
+
+// tidy removes what says nothing any more: marks of which all packs are gone, but
+// for the highest; what sessions said that have ended; and their own tombstones, after a while.
+func (p *pruner) tidy(ctx context.Context) error {
+	if err := p.checkTurn(ctx); err != nil {
+		return err
+	}
+	left := map[uint64]bool{p.last: true}
+	for _, k := range p.packs {
+		if k.isThere() {
+			left[k.mark] = true
+		}
+	}
+	for _, number := range p.marks {
+		if !left[number] {
+			if err := p.r.Remove(ctx, repo.MarkName(number)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, id := range p.ended {
+		if err := p.r.RemoveSession(ctx, id); err != nil {
+			return err
+		}
+	}
+	old, err := p.oldTombs(ctx)
+	if err != nil {
+		return err
+	}
+	if err := p.removeForgotten(ctx); err != nil {
+		return err
+	}
+	for _, name := range p.oldForgotten() {
+		if err := p.r.Remove(ctx, name); err != nil {
+			return err
+		}
+	}
+	for _, id := range append(old, p.own...) {
+		if err := p.r.Remove(ctx, string(repo.Snapshots)+"/"+id.String()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeForgotten removes the snapshots that were forgotten and whose tree has gone,
+// or is about to: nobody can take them back. Their intents have gone before, their
+// forgotten records go later.
+func (p *pruner) removeForgotten(ctx context.Context) error {
+	return p.r.EachForgotten(ctx, func(o repo.ForgottenObject, err error) error {
+		if err != nil || p.isParent(o.ID) || p.lostSome() { // the disk of some packs may only not be mounted
+			return nil // what cannot be read stays, and restante check names it
+		}
+		if s, err := snapshot.DecodeSnapshot(o.Payload); err == nil {
+			if has, err := p.r.Has(ctx, s.Tree.ID); has || err != nil {
+				return err
+			}
+		}
+		return p.r.Remove(ctx, string(repo.Snapshots)+"/"+o.ID.String())
+	})
+}
+
+// oldForgotten returns the names of forgotten records whose snapshots have long been
+// gone: while one is there, a snapshot that its writer puts once more, late, is
+// forgotten already.
+func (p *pruner) oldForgotten() (old []string) {
+	for id := range p.spent {
+		name := string(repo.Forgotten) + "/" + id.String()
+		if _, over := p.memo.until(name, max(p.opts.Grace, p.opts.MinAgeLeft, leastTomb)); over {
+			old = append(old, name)
+		}
+	}
+	return old
+}
+
+// isParent reports whether an open session has to do with the snapshot.
+func (p *pruner) isParent(id seal.Session) bool {
+	return slices.ContainsFunc(p.open, func(s *repo.OpenSession) bool { return s.Intent == nil || s.Intent.Parent == id })
+}
+
+func (p *pruner) lostSome() bool {
+	for _, k := range p.packs {
+		if k.lost {
+			return true
+		}
+	}
+	return false
+}
+
+// oldTombs returns the sessions that have long ended in a tombstone of their own.
+func (p *pruner) oldTombs(ctx context.Context) ([]seal.Session, error) {
+	var old []seal.Session
+	for id := range p.tombs {
+		_, over := p.memo.until(string(repo.Snapshots)+"/"+id.String(), max(p.opts.Grace, p.opts.MinAgeLeft, leastTomb))
+		if slices.Contains(p.ended, id) {
+			continue // its intent goes first
+		}
+		itself, err := p.r.EndedItself(ctx, id)
+		if errors.Is(err, storage.ErrNotFound) {
+			continue // a snapshot that was forgotten
+		}
+		if err != nil {
+			return nil, err
+		}
+		if itself && over {
+			old = append(old, id)
+		}
+	}
+	return old, nil
+}

@@ -1,0 +1,185 @@
+package repo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+
+	"restante/blob"
+	"restante/index"
+	"restante/seal"
+	"restante/storage"
+)
+
+// What package gc does to a repository. It is the only one that deletes what
+// sessions have put, and needs an owner's key for that.
+
+// An OpenSession is a session that has announced itself.
+type OpenSession struct {
+	ID     seal.Session
+	Intent *Intent // nil: it cannot be read
+	// Seen are the marks that the session is known to have seen: what is under
+	// others it may rely on.
+	Seen []uint64
+}
+
+// ReadSession reads what a session said of itself. What is damaged of it, it did
+// not say. It returns storage.ErrNotFound, wrapped, when there is no intent.
+func (r *Repository) ReadSession(ctx context.Context, id seal.Session) (*OpenSession, error) {
+	s := &OpenSession{ID: id}
+	var i Intent
+	signer, err := r.readOwn(ctx, intentName(id), id, seal.KindIntent, &i)
+	if errors.As(err, new(*DamageError)) {
+		r.warnf("%v", err)
+		return s, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.Intent = &i
+	seen, by, err := r.readSeen(ctx, id)
+	switch {
+	case errors.As(err, new(*DamageError)):
+		r.warnf("%v", err)
+	case err == nil && by == signer: // else another client says it
+		s.Seen = seen
+	case err != nil && !errors.Is(err, storage.ErrNotFound):
+		return nil, err
+	}
+	return s, nil
+}
+
+func (r *Repository) readSeen(ctx context.Context, id seal.Session) ([]uint64, seal.SignerID, error) {
+	var seen seenRecord
+	signer, err := r.readOwn(ctx, seenName(id), id, seal.KindSeen, &seen)
+	return seen.Marks, signer, err
+}
+
+// EndSession puts a tombstone for a session that is taken for dead. It reports
+// false if the session has ended by itself, in a snapshot or not.
+func (r *Repository) EndSession(ctx context.Context, id seal.Session) (bool, error) {
+	if !r.CanRead() {
+		return false, ErrOwnerOnly
+	}
+	return r.bury(ctx, id, tombstone{Time: now(), Other: true})
+}
+
+// EndedItself reports whether the session has put its tombstone itself. A
+// session that others ended may still run, and must find their tombstone whenever
+// it wakes up.
+func (r *Repository) EndedItself(ctx context.Context, id seal.Session) (bool, error) {
+	name := snapshotName(id)
+	header, err := r.store.Get(ctx, name, 0, seal.HeaderSize, nil)
+	if err != nil {
+		return false, err
+	}
+	if h, err := seal.ParseHeader(header); err != nil || h.Kind != seal.KindTombstone {
+		return false, nil
+	}
+	var t tombstone
+	if _, err := r.readOwn(ctx, name, id, seal.KindTombstone, &t); err != nil {
+		return false, err
+	}
+	return !t.Other, nil
+}
+
+// RemoveSession removes the intent of a session that has ended, and what goes
+// with it.
+func (r *Repository) RemoveSession(ctx context.Context, id seal.Session) error {
+	return errors.Join(r.Remove(ctx, seenName(id)), r.Remove(ctx, intentName(id)))
+}
+
+// Remove removes an object. One that is not there is no error.
+func (r *Repository) Remove(ctx context.Context, name string) error {
+	if !r.CanRead() {
+		return ErrOwnerOnly
+	}
+	if err := r.store.Delete(ctx, name); err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return fmt.Errorf("removing %s: %w", name, err)
+	}
+	return nil
+}
+
+// MarkName returns the name in the storage of the mark with this number.
+func MarkName(number uint64) string { return markName(number) }
+
+// PackSession returns the session that stored a pack, as its header says.
+func (r *Repository) PackSession(ctx context.Context, id blob.ID) (seal.Session, error) {
+	h, err := r.packHeader(ctx, id)
+	return h.Session, err
+}
+
+// EachPack brings the index up to date, and calls fn for each pack that it
+// names, with the number of pieces that it says.
+func (r *Repository) EachPack(ctx context.Context, fn func(id blob.ID, pieces uint32)) error {
+	if err := r.reindex(ctx, nil); err != nil {
+		return err
+	}
+	r.index.EachPack(func(p index.Pack, pieces uint32) { fn(p.ID, pieces) })
+	return nil
+}
+
+// An IndexHead says which packs an index object names.
+type IndexHead struct {
+	ID    blob.ID
+	Size  int64 // of the object
+	Packs []blob.ID
+}
+
+// IndexObjects returns the heads of all index objects.
+func (r *Repository) IndexObjects(ctx context.Context) ([]IndexHead, error) {
+	var heads []IndexHead
+	err := r.store.List(ctx, "index/", func(name string, size int64) error {
+		if id, err := blob.ParseID(path.Base(name)); err == nil {
+			heads = append(heads, IndexHead{ID: id, Size: size})
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing the index: %w", err)
+	}
+	slices.SortFunc(heads, func(a, b IndexHead) int { return a.ID.Compare(b.ID) })
+	known := heads[:0]
+	for _, h := range heads {
+		packs, ok := r.index.ObjectPacks(h.ID)
+		if !ok {
+			continue // it came since the index was read
+		}
+		h.Packs = packs
+		known = append(known, h)
+	}
+	return known, nil
+}
+
+// WithoutPacks takes packs out of an index object: it puts one without them,
+// unless they are all that it names, and then removes the old one. A crash between
+// leaves both, which say the same of the other packs.
+func (r *Repository) WithoutPacks(ctx context.Context, head IndexHead, gone func(blob.ID) bool) error {
+	left := slices.ContainsFunc(head.Packs, func(id blob.ID) bool { return !gone(id) })
+	if left {
+		if err := r.copyIndex(ctx, head, gone); err != nil {
+			return err
+		}
+	}
+	return r.Remove(ctx, indexName(head.ID))
+}
+
+func (r *Repository) copyIndex(ctx context.Context, head IndexHead, gone func(blob.ID) bool) error {
+	o, tree, err := r.OpenIndex(ctx, head.ID, head.Size)
+	if err != nil {
+		return &DamageError{Object: indexName(head.ID), Err: err}
+	}
+	o.Packs = slices.DeleteFunc(o.Packs, func(p index.Pack) bool { return gone(p.ID) })
+	o.Entries = slices.DeleteFunc(o.Entries, func(e index.Entry) bool { return gone(e.Place.Pack) })
+	kind := seal.KindDataIndex
+	if tree {
+		kind = seal.KindTreeIndex
+	}
+	data, err := r.sealIndex(kind, seal.Session{}, o)
+	if err != nil {
+		return err
+	}
+	return putOnce(ctx, r.store, indexName(blob.NameOf(data)), data)
+}
