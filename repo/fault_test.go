@@ -17,8 +17,13 @@ import (
 
 // eachFault calls run with a storage that fails at each call in turn, with and
 // without the call's effect, once and for good, until a run meets no fault.
-// The storage begins as a copy of base; check sees what it holds afterwards.
+// The storage begins as a copy of base; check sees what it holds afterwards. Short
+// tests leave out most calls.
 func eachFault(t *testing.T, base storage.Store, run func(*testing.T, *faulty.Store) error, check func(t *testing.T, inner storage.Store, dead bool, err error)) {
+	step := 1
+	if testing.Short() {
+		step = 5
+	}
 	for name, f := range map[string]faulty.Fault{
 		"refused":            {Outcome: faulty.NotApplied},
 		"answer lost":        {Outcome: faulty.Applied},
@@ -26,7 +31,7 @@ func eachFault(t *testing.T, base storage.Store, run func(*testing.T, *faulty.St
 		"crash after effect": {Outcome: faulty.Applied, Dead: true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			for k := 0; ; k++ {
+			for k := 0; ; k += step {
 				inner := copyStore(t, base)
 				store := faulty.New(inner)
 				f.Call = k

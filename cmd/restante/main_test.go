@@ -31,8 +31,16 @@ func TestMain(m *testing.M) {
 }
 
 func TestScript(t *testing.T) {
+	dir, some := "testdata/script", []string(nil)
+	if testing.Short() { // those in which most is done at once
+		dir = ""
+		for _, name := range []string{"backup", "check", "prune", "repair", "restore"} {
+			some = append(some, "testdata/script/"+name+".txtar")
+		}
+	}
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+		Dir:                 dir,
+		Files:               some,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {

@@ -118,14 +118,14 @@ func defaultPrune() pruneOptions {
 }
 
 // prune prunes the repository. Its report is nil if nothing was begun.
-func (r *opened) prune(ctx context.Context, out *output, o *pruneOptions) (*gc.Report, error) {
-	if r.passing && o.Grace > 0 {
+func (o *opened) prune(ctx context.Context, out *output, opts *pruneOptions) (*gc.Report, error) {
+	if o.passing && opts.Grace > 0 {
 		out.warn("times are counted in a cache that is for this run only, so that what is marked will never have been marked for --grace; --cache-dir DIR names a folder that lasts")
 	}
 	bar, stop := out.progress("prune")
 	defer stop()
-	o.CacheDir, o.User, o.Done = r.cache, userName(), bar.Add
-	return gc.Prune(ctx, r.Repository, o.Options)
+	opts.CacheDir, opts.User, opts.Done = o.cache, userName(), bar.Add
+	return gc.Prune(ctx, o.Repository, opts.Options)
 }
 
 // pruneDamage returns the damage that a prune met, which it left alone.
@@ -179,7 +179,7 @@ func printPrune(out *output, o *pruneOptions, r *gc.Report) error {
 			text += explain(w)
 		}
 	}
-	text += fmt.Sprintf("there are %s; %s with %s were there before\n", cli.Count(r.Snapshots, "snapshot", "snapshots"),
+	text += fmt.Sprintf("%s; before there were %s with %s\n", cli.Count(r.Snapshots, "snapshot is left", "snapshots are left"),
 		cli.Count(r.Packs, "pack", "packs"), cli.Size(r.Bytes))
 	out.record(text)
 	if out.quiet && !o.explain && !o.DryRun {
