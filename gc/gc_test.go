@@ -2,9 +2,11 @@ package gc_test
 
 import (
 	"errors"
+	"path"
 	"testing"
 	"time"
 
+	"restante/blob"
 	"restante/gc"
 	"restante/repo"
 	"restante/seal"
@@ -62,6 +64,42 @@ func TestForgotten(t *testing.T) {
 		t.Error("its record stays")
 	}
 	f.sound()
+}
+
+// What is marked is not taken back: it is about to be deleted.
+func TestUnforgetWhatIsMarked(t *testing.T) {
+	f := newFixture(t)
+	b := f.backup("a")
+	unforget := func() error {
+		r := f.open()
+		return r.Unforget(t.Context(), b.s.ID(), repo.Intent{Store: "mail", Host: "mx", Root: &b.root}, func(s *repo.Session) error {
+			places, err := s.Places(t.Context(), []blob.ID{f.id("a")})
+			if err == nil && places[0].Size == 0 {
+				return errors.New("it is gone")
+			}
+			return err
+		})
+	}
+	f.forget(b)
+	if err := unforget(); err != nil {
+		t.Fatal(err)
+	}
+	f.sound(b)
+	f.forget(b)
+	m := repo.Mark{Number: 1}
+	for _, name := range f.names("packs/") {
+		id, err := blob.ParseID(path.Base(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.Packs = append(m.Packs, id)
+	}
+	if err := f.open().PutMark(t.Context(), m); err != nil {
+		t.Fatal(err)
+	}
+	if err := unforget(); err == nil {
+		t.Error("a snapshot is taken back whose packs are marked")
+	}
 }
 
 // Nothing is written where there is nothing to do.

@@ -161,12 +161,12 @@ func (r *Repository) places(ctx context.Context, ids []blob.ID) (places []blob.P
 	}
 }
 
-// Places does as [Repository.Places], but a piece whose only places are in packs
-// that were missing or short when the session began has none.
+// Places does as [Repository.Places], but a piece has none whose only places were
+// lost, damaged or marked for deletion when the session began.
 func (s *Session) Places(ctx context.Context, ids []blob.ID) ([]blob.Place, error) {
 	places, err := s.r.Places(ctx, ids)
 	for i, p := range places {
-		if s.r.lost.has(p.Pack) {
+		if s.r.lost.hits(p.Clump) || s.r.lost.isMarked(p.Pack) {
 			places[i] = blob.Place{}
 		}
 	}
