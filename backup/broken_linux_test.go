@@ -151,10 +151,14 @@ func TestStorageFails(t *testing.T) {
 	reference := newFixture(t)
 	mixedStore(reference, 0.1)
 	want := reference.clean()
+	step := 1
+	if testing.Short() {
+		step = 5
+	}
 	for _, ops := range []faulty.Op{faulty.Changes, faulty.Stage | faulty.Write, faulty.Get | faulty.List} {
 		for _, dead := range []bool{true, false} {
 			for _, outcome := range []faulty.Outcome{faulty.NotApplied, faulty.Applied} {
-				for k := 0; storageFails(t, reference, want, faulty.Fault{Ops: ops, Call: k, Outcome: outcome, Dead: dead}); k++ {
+				for k := 0; storageFails(t, reference, want, faulty.Fault{Ops: ops, Call: k, Outcome: outcome, Dead: dead}); k += step {
 					if k == 200 {
 						t.Fatal("no end")
 					}

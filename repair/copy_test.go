@@ -98,7 +98,11 @@ func TestCopiesTakenDuringABackup(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(1, 2))
 	incomplete := 0
-	for n := range 60 {
+	copies := 60
+	if testing.Short() {
+		copies = 6
+	}
+	for n := range copies {
 		order := slices.Clone(safe)
 		if n%2 == 1 {
 			rng.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
@@ -117,7 +121,7 @@ func TestCopiesTakenDuringABackup(t *testing.T) {
 			incomplete += bad
 		})
 	}
-	if incomplete == 0 {
+	if incomplete == 0 && !testing.Short() {
 		t.Error("no order made an incomplete snapshot, so nothing was tried")
 	}
 }
