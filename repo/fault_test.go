@@ -22,7 +22,7 @@ import (
 func eachFault(t *testing.T, base storage.Store, run func(*testing.T, *faulty.Store) error, check func(t *testing.T, inner storage.Store, dead bool, err error)) {
 	step := 1
 	if testing.Short() {
-		step = 10
+		step = 20
 	}
 	for name, f := range map[string]faulty.Fault{
 		"refused":            {Outcome: faulty.NotApplied},

@@ -34,7 +34,7 @@ func TestScript(t *testing.T) {
 	dir, some := "testdata/script", []string(nil)
 	if testing.Short() { // those in which most is done at once
 		dir = ""
-		for _, name := range []string{"backup", "check", "prune", "repair", "restore"} {
+		for _, name := range []string{"backup", "prune", "restore"} {
 			some = append(some, "testdata/script/"+name+".txtar")
 		}
 	}
