@@ -92,7 +92,9 @@ func (f *fixture) backup(t *testing.T, n int64) {
 	sv := &saver{t: t, w: w, long: snapshot.NewRecipeWriter(w, r.PieceKey(), 1)}
 	b := snapshot.NewBuilder(w, r.PieceKey())
 	f.files[n] = map[string][]byte{}
+	// A folder may be alone on a page, and be lost with it.
 	must(t, b.Add(ctx, "", &snapshot.Entry{Kind: snapshot.Dir, Mode: 0o755}))
+	f.files[n][""] = []byte(folder)
 	for _, who := range []string{"alice", "bob", "carol"} {
 		for i := range 70 {
 			f.add(t, sv, b, n, fmt.Sprintf("%s/cur/%03d", who, i), 400)
@@ -168,6 +170,9 @@ func spoil(t *testing.T, store storage.Store, id blob.ID, at int64) {
 	}
 }
 
+// folder stands for the content of a folder.
+const folder = "a folder"
+
 // contents reads a snapshot: what each file holds, "lost" for those that it lists
 // as lost, and nothing of those that cannot be read.
 func contents(t *testing.T, r *repo.Repository, tree snapshot.Root) map[string]string {
@@ -180,6 +185,8 @@ func contents(t *testing.T, r *repo.Repository, tree snapshot.Root) map[string]s
 		switch e := rec.Entry; {
 		case e.Kind == snapshot.Unsaved && strings.HasPrefix(e.Reason, "lost in the repository"):
 			out[rec.Key.Path()] = "lost"
+		case e.Kind == snapshot.Dir:
+			out[rec.Key.Path()] = folder
 		case e.Kind == snapshot.File:
 			if data, err := fileOf(t.Context(), r, &e.Recipe); err == nil {
 				out[rec.Key.Path()] = string(data)
