@@ -125,6 +125,12 @@ func decodeHead(b []byte) (h parentHead, err error) {
 	return h, nil
 }
 
+// sumOf returns the sum by which the cache knows that bytes are what it wrote.
+func sumOf(b []byte) [parentSum]byte {
+	id := blob.NameOf(b)
+	return [parentSum]byte(id[:parentSum])
+}
+
 func blocksName(number uint64) string { return fmt.Sprintf(blocksPrefix+"%016x", number) }
 
 // A parent is an open parent cache. It serves one goroutine; see share. A nil
@@ -186,7 +192,7 @@ func readLeaves(path string) ([]byte, error) {
 	if len(data) < parentHeader+parentTail {
 		return nil, errParent
 	}
-	if sum := blob.NameOf(data[:n]); string(sum[:parentSum]) != string(data[n:]) {
+	if sumOf(data[:n]) != [parentSum]byte(data[n:]) {
 		return nil, errParent
 	}
 	return data, nil
@@ -292,7 +298,7 @@ func (p *parent) block(l *leafRef) ([]byte, error) {
 	if _, err := p.blocks.ReadAt(b, l.offset); err != nil {
 		return nil, err
 	}
-	if sum := blob.NameOf(b); [parentSum]byte(sum[:parentSum]) != l.sum {
+	if sumOf(b) != l.sum {
 		return nil, errParent
 	}
 	p.memo[1], p.memo[0] = p.memo[0], memo{l.offset, b}

@@ -149,8 +149,7 @@ func (w *parentWriter) write(l leafRef, block []byte) {
 		w.err = fmt.Errorf("the records up to %q have %d bytes", l.Last.Path(), len(block))
 		return
 	}
-	sum := blob.NameOf(block)
-	l.offset, l.length, l.sum = w.offset, int64(len(block)), [parentSum]byte(sum[:parentSum])
+	l.offset, l.length, l.sum = w.offset, int64(len(block)), sumOf(block)
 	w.offset += l.length
 	if w.note(&l); w.err == nil {
 		_, w.err = w.out.Write(block)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -144,7 +145,7 @@ func (s *sketch) read(content blob.ID) error {
 	if _, err := s.f.ReadAt(table, at); err != nil {
 		return err
 	}
-	if sum := sumOf(head[:], table, foot[:16]); sum != [parentSum]byte(foot[16:]) {
+	if sum := sumOf(slices.Concat(head[:], table, foot[:16])); sum != [parentSum]byte(foot[16:]) {
 		return errParent
 	}
 	s.cut = sketchCut{binary.LittleEndian.Uint32(foot[8:]), binary.LittleEndian.Uint32(foot[12:])}
@@ -185,16 +186,6 @@ func (s *sketch) items(g *segment) ([]byte, []snapshot.Item, error) {
 	}
 	items, err := snapshot.DecodeItems(b)
 	return b, items, err
-}
-
-// sumOf returns the first bytes of the BLAKE3 of parts.
-func sumOf(parts ...[]byte) [parentSum]byte {
-	h := blob.NewNameHash()
-	for _, p := range parts {
-		h.Write(p)
-	}
-	id := h.ID()
-	return [parentSum]byte(id[:parentSum])
 }
 
 // A sketchWriter writes a sketch. What goes wrong with it does not keep the
@@ -239,7 +230,7 @@ func (w *sketchWriter) commit(path string, content blob.ID, cut sketchCut) error
 	foot := binary.LittleEndian.AppendUint64(nil, uint64(w.at))
 	foot = binary.LittleEndian.AppendUint32(foot, cut.how)
 	foot = binary.LittleEndian.AppendUint32(foot, cut.frame)
-	sum := sumOf(head, w.table, foot)
+	sum := sumOf(slices.Concat(head, w.table, foot))
 	for _, part := range [][]byte{w.table, foot, sum[:]} {
 		if w.err == nil {
 			_, w.err = w.out.Write(part)

@@ -72,31 +72,21 @@ func (p *pruner) listPacks(ctx context.Context) error {
 	})
 }
 
-// sessions returns the sessions that have a name below one of the prefixes.
-func (p *pruner) sessions(ctx context.Context, prefixes ...string) (map[seal.Session]bool, error) {
+// sessions returns the sessions that have a name below a prefix.
+func (p *pruner) sessions(ctx context.Context, prefix string) (map[seal.Session]bool, error) {
 	found := map[seal.Session]bool{}
-	for _, prefix := range prefixes {
-		err := p.r.EachObject(ctx, prefix, func(name string, _ int64) error {
-			if id, err := seal.ParseSession(strings.TrimPrefix(name, prefix)); err == nil {
-				found[id] = true
-			}
-			return nil
-		})
-		if err != nil {
-			return nil, err
+	err := p.r.EachObject(ctx, prefix, func(name string, _ int64) error {
+		if id, err := seal.ParseSession(strings.TrimPrefix(name, prefix)); err == nil {
+			found[id] = true
 		}
-	}
-	return found, nil
-}
-
-// closed returns the sessions that have ended.
-func (p *pruner) closed(ctx context.Context) (map[seal.Session]bool, error) {
-	return p.sessions(ctx, string(repo.Snapshots)+"/", string(repo.Forgotten)+"/")
+		return nil
+	})
+	return found, err
 }
 
 // endDead ends sessions that are dead.
 func (p *pruner) endDead(ctx context.Context) error {
-	closed, err := p.closed(ctx)
+	closed, err := p.listEnded(ctx)
 	if err != nil {
 		return err
 	}
@@ -169,11 +159,8 @@ func (p *pruner) isDead(ctx context.Context, id seal.Session) (bool, error) {
 // has ended before the snapshots were listed, or begins after that; then it builds on a snapshot only if
 // that was listed here. The index comes after the snapshots: it names what they need.
 func (p *pruner) observe(ctx context.Context) error {
-	closed, err := p.closed(ctx)
+	closed, err := p.listEnded(ctx)
 	if err != nil {
-		return err
-	}
-	if err := p.listEnded(ctx); err != nil {
 		return err
 	}
 	var found []seal.Session
@@ -221,19 +208,24 @@ func (p *pruner) observe(ctx context.Context) error {
 	return nil
 }
 
-// listEnded notes which sessions have ended, in snapshots or not, and which
-// forgotten records are of snapshots that have been removed.
-func (p *pruner) listEnded(ctx context.Context) (err error) {
+// listEnded returns the sessions that have ended. Of those it notes which ended in
+// no snapshot that is there, as far as names tell, and which forgotten records are
+// of snapshots that have been removed.
+func (p *pruner) listEnded(ctx context.Context) (closed map[seal.Session]bool, err error) {
 	if p.tombs, err = p.sessions(ctx, string(repo.Snapshots)+"/"); err != nil {
-		return err
+		return nil, err
 	}
-	p.spent, err = p.sessions(ctx, string(repo.Forgotten)+"/")
+	if p.spent, err = p.sessions(ctx, string(repo.Forgotten)+"/"); err != nil {
+		return nil, err
+	}
+	closed = maps.Clone(p.tombs)
+	maps.Copy(closed, p.spent)
 	maps.DeleteFunc(p.spent, func(id seal.Session, _ bool) bool {
 		isThere := p.tombs[id]
 		delete(p.tombs, id)
 		return isThere
 	})
-	return err
+	return closed, nil
 }
 
 // readIndex notes which packs the index names now.

@@ -176,16 +176,9 @@ func (c *reacher) read(ctx context.Context, ids []blob.ID, level uint8, lenient 
 		order = append(order, i)
 	}
 	slices.SortFunc(order, func(a, b int) int { return places[a].Clump.Compare(places[b].Clump) })
-	var clump blob.Clump
-	var raw []byte
+	reader := c.r.NewClumpReader()
 	for _, i := range order {
-		if places[i].Clump != clump || raw == nil {
-			clump = places[i].Clump
-			if raw, err = c.r.Clump(ctx, raw, clump); err != nil {
-				return err
-			}
-		}
-		data, err := c.r.Piece(raw, ids[i], places[i])
+		data, err := reader.Piece(ctx, ids[i], places[i])
 		if err != nil {
 			return err
 		}

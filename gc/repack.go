@@ -318,23 +318,12 @@ func (c *copier) flush(ctx context.Context) error {
 		order[i] = &c.queue[i]
 	}
 	slices.SortFunc(order, func(a, b *queued) int { return a.place.Clump.Compare(b.place.Clump) })
-	var clump blob.Clump
-	var raw []byte
+	reader := c.p.r.NewClumpReader()
 	for _, q := range order {
-		if q.place.Clump != clump {
-			clump = q.place.Clump
-			var err error
-			if raw, err = c.p.r.Clump(ctx, raw, clump); ctx.Err() != nil {
-				return ctx.Err()
-			} else if err != nil {
-				c.p.damaged(err)
-				raw = nil
-			}
+		data, err := reader.Piece(ctx, q.id, q.place)
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
-		if raw == nil {
-			continue
-		}
-		data, err := c.p.r.Piece(raw, q.id, q.place)
 		if err != nil {
 			c.p.damaged(err)
 			continue

@@ -206,8 +206,11 @@ func (p *pruner) tidy(ctx context.Context) error {
 // or is about to: nobody can take them back. Their intents have gone before, their
 // forgotten records go later.
 func (p *pruner) removeForgotten(ctx context.Context) error {
+	if p.lostSome() { // the disk of some packs may only not be mounted
+		return nil
+	}
 	return p.r.EachForgotten(ctx, func(o repo.ForgottenObject, err error) error {
-		if err != nil || p.isParent(o.ID) || p.lostSome() { // the disk of some packs may only not be mounted
+		if err != nil || p.isParent(o.ID) {
 			return nil // what cannot be read stays, and restante check names it
 		}
 		if s, err := snapshot.DecodeSnapshot(o.Payload); err == nil {

@@ -160,22 +160,13 @@ func (w *rewriter) lookUp(ctx context.Context, ids []blob.ID) (map[blob.ID]verdi
 		}
 	}
 	slices.SortFunc(order, func(a, b int) int { return places[a].Clump.Compare(places[b].Clump) })
-	var clump blob.Clump
-	var raw []byte
-	var failed error
+	reader := w.r.NewClumpReader()
 	for _, i := range order {
-		if places[i].Clump != clump {
-			clump = places[i].Clump
-			raw, failed = w.r.Clump(ctx, raw, clump)
-			if err := notDamage(ctx, failed); err != nil {
-				return nil, err
-			}
+		_, failed := reader.Piece(ctx, ids[i], places[i])
+		if err := notDamage(ctx, failed); err != nil {
+			return nil, err
 		}
-		v := verdict{size: places[i].Size, why: failed}
-		if failed == nil {
-			_, v.why = w.r.Piece(raw, ids[i], places[i])
-		}
-		out[ids[i]] = v
+		out[ids[i]] = verdict{size: places[i].Size, why: failed}
 	}
 	return out, nil
 }

@@ -125,25 +125,6 @@ func (r *Repository) Listed(ctx context.Context, id seal.Session) (bool, error) 
 // readForgotten reads the forgotten record of a session. A DamageError says that
 // it forgets nothing.
 func (r *Repository) readForgotten(ctx context.Context, id seal.Session, size int64) (f forgotten, err error) {
-	err = r.readOwned(ctx, forgottenName(id), size, seal.KindForgotten, id, &f)
+	_, err = r.readOf(ctx, forgottenName(id), size, seal.KindForgotten, id, r.owner(ctx), &f)
 	return f, err
-}
-
-// readOwned reads the record of a session that an owner has signed.
-func (r *Repository) readOwned(ctx context.Context, name string, size int64, kind seal.Kind, id seal.Session, payload any) error {
-	if size > maxRecord {
-		return &DamageError{Object: name, Err: tooLarge(size, maxRecord)}
-	}
-	data, err := getLimited(ctx, r.store, name, size, maxRecord)
-	if err != nil {
-		return err
-	}
-	h, err := r.openRecord(data, kind, payload, r.owner(ctx))
-	if err == nil && h.Session != id {
-		err = otherSession(h)
-	}
-	if err != nil {
-		return &DamageError{Object: name, Err: err}
-	}
-	return nil
 }

@@ -154,7 +154,7 @@ func (r *Repository) EachHold(ctx context.Context, fn func(Hold, error) error) e
 // readHold fills in what the object of h says.
 func (r *Repository) readHold(ctx context.Context, h Hold, size int64) (Hold, error) {
 	var record holdRecord
-	err := r.readOwned(ctx, h.Name(), size, seal.KindHold, h.ID, &record)
+	_, err := r.readOf(ctx, h.Name(), size, seal.KindHold, h.ID, r.owner(ctx), &record)
 	if err == nil && record.Snapshot != h.Snapshot {
 		err = &DamageError{Object: h.Name(), Err: fmt.Errorf("it holds snapshot %s", record.Snapshot)}
 	}

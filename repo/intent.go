@@ -149,19 +149,23 @@ func (r *Repository) checkLocks(ctx context.Context, own seal.Session, mine Inte
 
 func (r *Repository) readIntent(ctx context.Context, id seal.Session) (*Intent, error) {
 	var i Intent
-	if _, err := r.readOwn(ctx, intentName(id), id, seal.KindIntent, &i); err != nil {
+	if _, err := r.readOf(ctx, intentName(id), 0, seal.KindIntent, id, r.signer(ctx), &i); err != nil {
 		return nil, err
 	}
 	return &i, nil
 }
 
-// readOwn reads a record of a session, and returns who signed it.
-func (r *Repository) readOwn(ctx context.Context, name string, id seal.Session, kind seal.Kind, payload any) (seal.SignerID, error) {
-	data, err := getLimited(ctx, r.store, name, 0, maxRecord)
+// readOf reads a record of the session named id, of size bytes if that is known, and
+// returns who signed it, which must be one of signers.
+func (r *Repository) readOf(ctx context.Context, name string, size int64, kind seal.Kind, id seal.Session, signers func(seal.SignerID) ([32]byte, bool), payload any) (seal.SignerID, error) {
+	if size > maxRecord {
+		return seal.SignerID{}, &DamageError{Object: name, Err: tooLarge(size, maxRecord)}
+	}
+	data, err := getLimited(ctx, r.store, name, size, maxRecord)
 	if err != nil {
 		return seal.SignerID{}, err
 	}
-	h, err := r.openRecord(data, kind, payload, r.signer(ctx))
+	h, err := r.openRecord(data, kind, payload, signers)
 	if err == nil && h.Session != id {
 		err = otherSession(h)
 	}

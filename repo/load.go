@@ -78,6 +78,33 @@ func (r *Repository) Piece(raw []byte, id blob.ID, place blob.Place) ([]byte, er
 	return data, nil
 }
 
+// A ClumpReader reads pieces from their places. Of pieces that follow each other in
+// one clump it fetches that once, and fails for all of them if that failed; so
+// places are given in the order of their clumps. It serves one goroutine.
+type ClumpReader struct {
+	r     *Repository
+	begun bool
+	clump blob.Clump // that was fetched last, if begun
+	raw   []byte
+	err   error
+}
+
+// NewClumpReader returns a ClumpReader that has fetched nothing.
+func (r *Repository) NewClumpReader() *ClumpReader { return &ClumpReader{r: r} }
+
+// Piece returns the piece named id, which is at place. It is good until the next
+// call. Its errors are those of [Repository.Clump] and [Repository.Piece].
+func (c *ClumpReader) Piece(ctx context.Context, id blob.ID, place blob.Place) ([]byte, error) {
+	if !c.begun || place.Clump != c.clump {
+		c.begun, c.clump = true, place.Clump
+		c.raw, c.err = c.r.Clump(ctx, c.raw, c.clump)
+	}
+	if c.err != nil {
+		return nil, c.err
+	}
+	return c.r.Piece(c.raw, id, place)
+}
+
 // hasher returns a hasher of its own, for checks that are few.
 func (r *Repository) hasher() *blob.Hasher { return blob.NewHasher(r.keys.ID) }
 

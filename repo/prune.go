@@ -30,7 +30,7 @@ type OpenSession struct {
 func (r *Repository) ReadSession(ctx context.Context, id seal.Session) (*OpenSession, error) {
 	s := &OpenSession{ID: id}
 	var i Intent
-	signer, err := r.readOwn(ctx, intentName(id), id, seal.KindIntent, &i)
+	signer, err := r.readOf(ctx, intentName(id), 0, seal.KindIntent, id, r.signer(ctx), &i)
 	if errors.As(err, new(*DamageError)) {
 		r.warnf("%v", err)
 		return s, nil
@@ -53,7 +53,7 @@ func (r *Repository) ReadSession(ctx context.Context, id seal.Session) (*OpenSes
 
 func (r *Repository) readSeen(ctx context.Context, id seal.Session) ([]uint64, seal.SignerID, error) {
 	var seen seenRecord
-	signer, err := r.readOwn(ctx, seenName(id), id, seal.KindSeen, &seen)
+	signer, err := r.readOf(ctx, seenName(id), 0, seal.KindSeen, id, r.signer(ctx), &seen)
 	return seen.Marks, signer, err
 }
 
@@ -79,7 +79,7 @@ func (r *Repository) EndedItself(ctx context.Context, id seal.Session) (bool, er
 		return false, nil
 	}
 	var t tombstone
-	if _, err := r.readOwn(ctx, name, id, seal.KindTombstone, &t); err != nil {
+	if _, err := r.readOf(ctx, name, 0, seal.KindTombstone, id, r.signer(ctx), &t); err != nil {
 		return false, err
 	}
 	return !t.Other, nil

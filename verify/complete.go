@@ -3,7 +3,6 @@ package verify
 import (
 	"context"
 	"errors"
-	"slices"
 
 	"restante/blob"
 	"restante/repo"
@@ -64,13 +63,8 @@ type completion struct {
 	s     *repo.Session
 	gone  Gone
 	files names
-	needs []neededBy // to be looked up
-}
-
-type neededBy struct {
-	id   blob.ID
-	size uint32
-	path string
+	needs []need   // to be looked up
+	paths []string // of the files that need them
 }
 
 // file takes the pieces of a file among those to be looked up.
@@ -89,10 +83,10 @@ func (c *completion) file(ctx context.Context, loader snapshot.Loader, rec *snap
 		}
 		switch it.Kind {
 		case snapshot.PieceItem:
-			c.needs = append(c.needs, neededBy{it.Piece.ID, it.Piece.Size, path})
+			c.need(path, it.Piece)
 		case snapshot.Base64Item:
 			for _, p := range it.Base64.Pieces {
-				c.needs = append(c.needs, neededBy{p.ID, p.Size, path})
+				c.need(path, p)
 			}
 		}
 		if len(c.needs) >= maxWindow {
@@ -104,30 +98,23 @@ func (c *completion) file(ctx context.Context, loader snapshot.Loader, rec *snap
 	return nil
 }
 
+// need takes in a piece of a file.
+func (c *completion) need(path string, p snapshot.Piece) {
+	if n := len(c.paths); n == 0 || c.paths[n-1] != path {
+		c.paths = append(c.paths, path)
+	}
+	c.needs = append(c.needs, need{p.ID, p.Size, uint32(len(c.paths) - 1)})
+}
+
 // lookUp looks up what is needed, and empties the list of it.
 func (c *completion) lookUp(ctx context.Context) error {
-	slices.SortFunc(c.needs, func(a, b neededBy) int { return a.id.Compare(b.id) })
-	var ids []blob.ID
-	for i := range c.needs {
-		if i == 0 || c.needs[i].id != c.needs[i-1].id {
-			ids = append(ids, c.needs[i].id)
+	err := lookUp(ctx, c.s.Places, c.needs, func(n need, at blob.Place) {
+		if at.Size != n.size {
+			c.files.add(c.paths[n.file])
 		}
-	}
-	places, err := c.s.Places(ctx, ids)
-	if err != nil {
-		return err
-	}
-	at := 0
-	for _, n := range c.needs {
-		if n.id != ids[at] {
-			at++
-		}
-		if places[at].Size != n.size {
-			c.files.add(n.path)
-		}
-	}
-	c.needs = c.needs[:0]
-	return nil
+	})
+	c.needs, c.paths = c.needs[:0], c.paths[:0]
+	return err
 }
 
 // presentPages loads pages that are not in packs that the session misses.

@@ -55,34 +55,46 @@ func (c *checker) need(ctx context.Context, f file, p snapshot.Piece) error {
 // lookUp looks the window's pieces up, and empties it.
 func (c *checker) lookUp(ctx context.Context) error {
 	w := &c.window
-	slices.SortFunc(w.needs, func(a, b need) int { return a.id.Compare(b.id) })
-	ids := make([]blob.ID, 0, len(w.needs))
-	for i := range w.needs {
-		if i == 0 || w.needs[i].id != w.needs[i-1].id {
-			ids = append(ids, w.needs[i].id)
-		}
-	}
-	places, err := c.r.Places(ctx, ids)
-	if err != nil {
-		return err
-	}
 	var doubts []doubt
-	at := 0
-	for _, n := range w.needs {
-		if n.id != ids[at] {
-			at++
-		}
-		f, isDoubt := c.judge(n, places[at])
+	err := lookUp(ctx, c.r.Places, w.needs, func(n need, at blob.Place) {
+		f, isDoubt := c.judge(n, at)
 		switch {
 		case isDoubt:
-			doubts = append(doubts, doubt{n.id, places[at], w.files[n.file]})
+			doubts = append(doubts, doubt{n.id, at, w.files[n.file]})
 		case f != nil:
 			c.hurt(f, w.files[n.file])
 		}
+	})
+	if err != nil {
+		return err
 	}
 	clear(w.files)
 	w.needs, w.files = w.needs[:0], w.files[:0]
 	return c.prove(ctx, doubts)
+}
+
+// lookUp sorts needs and calls fn for each with its place, of which places tells: all
+// are looked up at once, which makes that a merge with the index.
+func lookUp(ctx context.Context, places func(context.Context, []blob.ID) ([]blob.Place, error), needs []need, fn func(need, blob.Place)) error {
+	slices.SortFunc(needs, func(a, b need) int { return a.id.Compare(b.id) })
+	ids := make([]blob.ID, 0, len(needs))
+	for i := range needs {
+		if i == 0 || needs[i].id != needs[i-1].id {
+			ids = append(ids, needs[i].id)
+		}
+	}
+	found, err := places(ctx, ids)
+	if err != nil {
+		return err
+	}
+	at := 0
+	for _, n := range needs {
+		if n.id != ids[at] {
+			at++
+		}
+		fn(n, found[at])
+	}
+	return nil
 }
 
 // judge returns the finding because of which a piece cannot be read, if there
@@ -108,23 +120,14 @@ func (c *checker) judge(n need, at blob.Place) (f *finding, isDoubt bool) {
 // prove reads pieces in damaged packs, each clump once.
 func (c *checker) prove(ctx context.Context, doubts []doubt) error {
 	slices.SortFunc(doubts, func(a, b doubt) int { return a.place.Clump.Compare(b.place.Clump) })
-	var clump blob.Clump
-	var raw []byte
-	var failed error
+	reader := c.r.NewClumpReader()
 	for _, d := range doubts {
-		if d.place.Clump != clump {
-			clump = d.place.Clump
-			raw, failed = c.r.Clump(ctx, raw, clump)
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-		}
-		err := failed
-		if err == nil {
-			_, err = c.r.Piece(raw, d.id, d.place)
+		_, err := reader.Piece(ctx, d.id, d.place)
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 		if err != nil {
-			c.hurt(c.packs[clump.Pack].suspect, d.file)
+			c.hurt(c.packs[d.place.Pack].suspect, d.file)
 		}
 	}
 	return nil

@@ -33,12 +33,13 @@ func newRepairCommand(a *app) *cobra.Command {
 // repairOptions are options of the commands that repair.
 type repairOptions struct{ dryRun, force bool }
 
-func (o *repairOptions) addFlags(c *cobra.Command) {
+// newRepair makes c a command that repairs as run does.
+func newRepair(a *app, c *cobra.Command, run func(context.Context, *output, *repairOptions, []string) error) *cobra.Command {
+	var o repairOptions
+	c.RunE = a.run(func(ctx context.Context, out *output, args []string) error { return run(ctx, out, &o, args) })
 	c.Flags().BoolVarP(&o.dryRun, "dry-run", "n", false, "say what would be done, change nothing")
-}
-
-func (o *repairOptions) addForce(c *cobra.Command) {
 	c.Flags().BoolVar(&o.force, "force", false, "go on although most of the packs are gone")
+	return c
 }
 
 // openToRepair opens the repository. In a dry run what is written goes nowhere.

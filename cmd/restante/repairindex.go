@@ -25,23 +25,16 @@ Examples:
   restante repair index`
 
 func newRepairIndexCommand(a *app) *cobra.Command {
-	var o repairOptions
-	c := &cobra.Command{
+	return newRepair(a, &cobra.Command{
 		Use:               "index",
 		Short:             "Make the index say again what is in the packs",
 		Long:              repairIndexManual + "\n\n" + jsonHelp(repo.IndexRepair{}),
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: a.run(func(ctx context.Context, out *output, _ []string) error {
-			return a.runRepairIndex(ctx, out, &o)
-		}),
-	}
-	o.addFlags(c)
-	o.addForce(c)
-	return c
+	}, a.runRepairIndex)
 }
 
-func (a *app) runRepairIndex(ctx context.Context, out *output, o *repairOptions) error {
+func (a *app) runRepairIndex(ctx context.Context, out *output, o *repairOptions, _ []string) error {
 	open, err := a.openToRepair(ctx, out, o)
 	if err != nil {
 		return err

@@ -30,19 +30,12 @@ Examples:
   restante repair packs packs/3f/3f9a…`
 
 func newRepairPacksCommand(a *app) *cobra.Command {
-	var o repairOptions
-	c := &cobra.Command{
+	return newRepair(a, &cobra.Command{
 		Use:               "packs [PACK…]",
 		Short:             "Save what is intact in damaged packs",
 		Long:              repairPacksManual + "\n\n" + jsonHelp(repo.PacksRepair{}),
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: a.run(func(ctx context.Context, out *output, args []string) error {
-			return a.runRepairPacks(ctx, out, &o, args)
-		}),
-	}
-	o.addFlags(c)
-	o.addForce(c)
-	return c
+	}, a.runRepairPacks)
 }
 
 func (a *app) runRepairPacks(ctx context.Context, out *output, o *repairOptions, args []string) error {

@@ -28,23 +28,16 @@ Examples:
   restante repair snapshots`
 
 func newRepairSnapshotsCommand(a *app) *cobra.Command {
-	var o repairOptions
-	c := &cobra.Command{
+	return newRepair(a, &cobra.Command{
 		Use:               "snapshots",
 		Short:             "List as lost, in each snapshot, what can no longer be restored",
 		Long:              repairSnapshotsManual + "\n\n" + jsonHelp(repair.Report{}),
 		Args:              noArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: a.run(func(ctx context.Context, out *output, _ []string) error {
-			return a.runRepairSnapshots(ctx, out, &o)
-		}),
-	}
-	o.addFlags(c)
-	o.addForce(c)
-	return c
+	}, a.runRepairSnapshots)
 }
 
-func (a *app) runRepairSnapshots(ctx context.Context, out *output, o *repairOptions) error {
+func (a *app) runRepairSnapshots(ctx context.Context, out *output, o *repairOptions, _ []string) error {
 	open, err := a.openToRepair(ctx, out, o)
 	if err != nil {
 		return err
