@@ -432,7 +432,7 @@ func (c *cursor) read() bool {
 		n.role = mailstore.FileRole(c.d.byte())
 		n.id = c.d.identity()
 		n.entry = c.d.bytes(c.d.uvarint())
-		if !c.d.bad {
+		if !c.d.bad && (n.slot == 0 || string(n.key) > string(c.next.key)) {
 			c.next = n
 			return true
 		}

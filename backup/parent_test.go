@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"restante/backup"
@@ -17,6 +18,7 @@ func FuzzParentCache(f *testing.F) {
 	block := "\x01a\x01\x07\x02\x03\x04file" + "\x03a\x00b\x00\x01\x01\x00\x00" // two records
 	f.Add([]byte(block))
 	f.Add([]byte(block[:9]))
+	f.Add([]byte(strings.Repeat(block, 9))) // keys do not ascend
 	f.Add([]byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
 	f.Add([]byte{})
 	if err := backup.WriteParentBlock(seed, []byte(block)); err != nil {
