@@ -1,6 +1,6 @@
 # Everything works on a fresh machine with Go 1.26 or newer; see README.md.
 
-.PHONY: build test bench quickstart lint fuzz cross
+.PHONY: build test bench quickstart lint fuzz torture cross
 
 build:       ## one static program: bin/restante
 	scripts/build
@@ -19,6 +19,9 @@ lint:        ## what the compiler lets pass
 
 fuzz:        ## every fuzz target for a few seconds
 	scripts/fuzz
+
+torture:     ## the long forms of the tests that try to break a repository: half an hour
+	scripts/torture
 
 cross:       ## programs for other systems: dist/
 	scripts/cross

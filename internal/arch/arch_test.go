@@ -59,6 +59,7 @@ var allowed = map[string][]string{
 	"internal/durable": {},
 	"internal/glob":    {},
 	"internal/mailgen": {},
+	"internal/torture": {},
 
 	"internal/tools/bench":   {},
 	"internal/tools/mailgen": {"internal/mailgen"},
