@@ -21,13 +21,15 @@ type forgetOptions struct {
 	defaultPolicy bool
 	dryRun        bool
 	prune         bool
+	pruning       pruneOptions
 	choice        choice
 }
 
 const forgetManual = `Forget snapshots: those that no rule keeps, or those that are named. They are no
 longer listed, and nothing is restored from them; restante unforget takes one back as
 long as its data is there. The repository becomes smaller when restante prune deletes
-what no snapshot needs any more; --prune does that at once.
+what no snapshot needs any more; --prune does that at once, with the options of
+restante prune that say what is left for later.
 
 The rules are applied to each store of each host by itself (--group-by), and a snapshot
 is kept if one of them keeps it. --keep-daily 7 keeps the newest complete snapshot of
@@ -50,7 +52,7 @@ say, but not while they are held. It needs an owner's password or key.
   restante forget 3f2a90c1`
 
 func newForgetCommand(a *app) *cobra.Command {
-	var o forgetOptions
+	o := forgetOptions{pruning: defaultPrune()}
 	cmd := &cobra.Command{
 		Use:               "forget [SNAPSHOT…]",
 		Short:             "Forget snapshots that are no longer wanted",
@@ -104,16 +106,15 @@ func (a *app) runForget(ctx context.Context, out *output, opts *forgetOptions, a
 
 // reportForget says what was forgotten, and prunes if that is wanted.
 func (o *opened) reportForget(ctx context.Context, out *output, opts *forgetOptions, result *forgetResult, damaged uint64) (err error) {
-	pruning := defaultPrune()
 	if opts.prune && !result.DryRun {
-		result.Prune, err = o.prune(ctx, out, &pruning)
+		result.Prune, err = o.prune(ctx, out, &opts.pruning)
 	}
 	err = errors.Join(err, result.report(out, damaged))
 	if result.Prune == nil {
 		return err
 	}
 	if !out.json {
-		err = errors.Join(err, printPrune(out, &pruning, result.Prune))
+		err = errors.Join(err, printPrune(out, &opts.pruning, result.Prune))
 	}
 	return errors.Join(err, pruneDamage(result.Prune))
 }

@@ -60,6 +60,7 @@ func (o *forgetOptions) addFlags(cmd *cobra.Command) {
 	fs.StringVar(&o.groupBy, "group-by", "host,store", "the rules are applied to the snapshots of one `GROUP` by themselves: host, store, host,store or none")
 	fs.BoolVar(&o.defaultPolicy, "default-policy", false, "apply the rule of one week: --keep-daily "+strconv.Itoa(defaultDays))
 	fs.BoolVar(&o.prune, "prune", false, "then do as restante prune does")
+	o.pruning.addFlags(fs)
 	fs.BoolVarP(&o.dryRun, "dry-run", "n", false, "show what would be forgotten, forget nothing")
 	o.choice.addFilters(fs)
 	complete(cmd, "group-by", "host,store", "host", "store", "none")
@@ -104,6 +105,8 @@ func (o *forgetOptions) read(args []string) (*forgetResult, error) {
 		return nil, cli.Usagef("snapshots are named, so rules have no meaning: give one or the other")
 	case hasRules && o.defaultPolicy:
 		return nil, cli.Usagef("--default-policy is for when there is no other rule")
+	case !o.prune && len(o.pruning.given) > 0:
+		return nil, cli.Usagef("%s has a meaning with --prune only", o.pruning.given[0])
 	case slices.Contains(args, ""):
 		return nil, cli.Usagef("a snapshot is named, but empty")
 	}

@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"restante/cmd/restante/internal/cli"
 	"restante/gc"
@@ -18,6 +18,7 @@ import (
 type pruneOptions struct {
 	gc.Options
 	explain bool
+	given   []string // the flags of addFlags that were given
 }
 
 const pruneManual = `Delete from the repository what no snapshot needs any more, while backups go on.
@@ -58,31 +59,45 @@ func newPruneCommand(a *app) *cobra.Command {
 		}),
 	}
 	fs := c.Flags()
-	duration := func(name, usage string, d *time.Duration) {
-		fs.Func(name, usage, func(s string) (err error) {
-			*d, err = cli.ParseDuration(s)
-			return err
+	o.addFlags(fs)
+	fs.Func("expire", "end a backup of another machine after this `DURATION`; 0: never (default 7d)", func(s string) (err error) {
+		o.Expire, err = cli.ParseDuration(s)
+		return err
+	})
+	fs.StringArrayVar(&o.Drop, "drop-intent", nil, "end the backup with this `ID`, whose machine is dead; may be repeated")
+	fs.BoolVarP(&o.DryRun, "dry-run", "n", false, "say what would be done, change nothing")
+	fs.BoolVar(&o.explain, "explain", false, "say what waits, for what, and until when")
+	return c
+}
+
+// addFlags adds those that say what a prune leaves for later, which forget has too.
+func (o *pruneOptions) addFlags(fs *pflag.FlagSet) {
+	given := func(name, usage string, set func(s string) error) {
+		fs.Func(name, usage, func(s string) error {
+			o.given = append(o.given, "--"+name)
+			return set(s)
 		})
 	}
-	duration("grace", "delete what has been marked for this `DURATION`; 0: at once (default 24h)", &o.Grace)
-	fs.Func("min-age", "mark only what has not been needed for this `DURATION` (default 7d for what an interrupted backup stored, so that the next one goes on from there; else 0)", func(s string) (err error) {
+	given("grace", "delete what has been marked for this `DURATION`; 0: at once (default 24h)", func(s string) (err error) {
+		o.Grace, err = cli.ParseDuration(s)
+		return err
+	})
+	given("min-age", "mark only what has not been needed for this `DURATION` (default 7d for what an interrupted backup stored, so that the next one goes on from there; else 0)", func(s string) (err error) {
 		o.MinAge, err = cli.ParseDuration(s)
 		o.MinAgeLeft = o.MinAge
 		return err
 	})
-	duration("expire", "end a backup of another machine after this `DURATION`; 0: never (default 7d)", &o.Expire)
-	duration("max-duration", "begin nothing more after `DURATION` (default: none)", &o.MaxDuration)
-	fs.Func("max-unused", "leave up to `PERCENT` of the repository unused in packs of which something is needed (default 5)", func(s string) (err error) {
+	given("max-duration", "begin nothing more after `DURATION` (default: none)", func(s string) (err error) {
+		o.MaxDuration, err = cli.ParseDuration(s)
+		return err
+	})
+	given("max-unused", "leave up to `PERCENT` of the repository unused in packs of which something is needed (default 5)", func(s string) (err error) {
 		o.MaxUnused, err = strconv.ParseFloat(s, 64)
 		if err != nil || !(o.MaxUnused >= 0 && o.MaxUnused <= 100) {
 			return errors.New("it is a number from 0 to 100")
 		}
 		return nil
 	})
-	fs.StringArrayVar(&o.Drop, "drop-intent", nil, "end the backup with this `ID`, whose machine is dead; may be repeated")
-	fs.BoolVarP(&o.DryRun, "dry-run", "n", false, "say what would be done, change nothing")
-	fs.BoolVar(&o.explain, "explain", false, "say what waits, for what, and until when")
-	return c
 }
 
 func (a *app) runPrune(ctx context.Context, out *output, o *pruneOptions) error {
