@@ -129,9 +129,9 @@ func TestKeptStores(t *testing.T) {
 }
 
 func TestModes(t *testing.T) {
-	o := options{nights: true, mbox: 1, curve: sizes{1}, memory: sizes{1}}
-	if n := len(o.modes()); n != 4 {
-		t.Errorf("%d modes, not 4", n)
+	o := options{nights: true, mbox: 1, curve: sizes{1}, memory: sizes{1}, upkeep: 1}
+	if n := len(o.modes()); n != 5 {
+		t.Errorf("%d modes, not 5", n)
 	}
 	for _, m := range o.modes() {
 		if m.tools[0].peer {
@@ -174,6 +174,28 @@ func TestPrintCurve(t *testing.T) {
 		"key file: a night | 1.00 s | 2.00 s | 2.00 |\n", "user and system | 3.00 s | 4.00 s | 1.33 |\n",
 		"stored by a night, KiB | 5120 | 5120 | 1.00 |\n", "metadata of that, KiB | 2048 | 2048 | 1.00 |\n",
 		"files read | 12 | 12 | 1.00 |\n", "folders listed | 1 | 1 | 1.00 |\n",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("lacks %q:\n%s", want, &out)
+		}
+	}
+}
+
+// What a peer cannot do has no figure.
+func TestPrintUpkeep(t *testing.T) {
+	var all []*upkept
+	for i, name := range []string{"a", "b"} {
+		u := &upkept{sleeper: &sleeper{tool: tool{name: name}, figures: newFigures()}, room: weight{bytes: 9 << 20}, left: []weight{{bytes: 3 << 20}}}
+		u.times[forgetNights] = []time.Duration{time.Duration(i+1) * time.Second}
+		all = append(all, u)
+	}
+	all[0].times[withBackups], all[0].backups = []time.Duration{4 * time.Second}, []int64{5}
+	var out strings.Builder
+	printUpkeep(&out, store{name: "Maildirs"}, all, 30)
+	for _, want := range []string{
+		"### 30 nights over Maildirs, of which a week is left\n", "| forget to a week and prune | 1.00 s | 2.00 s | 2.00 |\n",
+		"| the same, backups meanwhile | 4.00 s | – | – |\n", "| repository before, MiB | 9.0 | 9.0 | 1.00 |\n",
+		"| repository after, MiB | 3.0 | 3.0 | 1.00 |\n", "| backups that ended meanwhile | 5 | – | – |\n",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("lacks %q:\n%s", want, &out)

@@ -6,10 +6,11 @@
 //	bench --curve 10000,100000,1000000 [--changes N] [--changed-mailboxes N] [--peers=false] …
 //	bench --memory 1000000,2000000 …
 //	bench --mbox 2048 [--peers=false] …
+//	bench --upkeep 30 [--mailboxes N] [--small] [--peers=false] …
 //
 // The tools take turns: each round, every tool makes a repository, takes a
 // first snapshot, takes another of the unchanged store, and restores all of it
-// and then one mailbox. Figures are medians over the rounds, of the whole
+// and then one mailbox, and checks all data. Figures are medians over the rounds, of the whole
 // process: wall-clock time around it and its peak memory as GNU time reports
 // it. The store is in the page cache, dirty pages are flushed before each
 // step, and no tool is told to skip its fsync calls.
@@ -30,6 +31,10 @@
 //
 // With --mbox the store is one mbox of so many MiB, which grows by 1 % each
 // night; besides what cat takes to read it.
+//
+// With --upkeep so many nights pass as with --nights. Then, each round, every tool
+// forgets in a copy of its repository all but the last seven, and prunes until
+// the room is back; restante once more while one backup follows the other.
 //
 // Without any of these three stores are measured: users-b, lists' real mail as 20 Maildirs,
 // and usrp-users, one list's as a file a message, where RESTANTE_CORPORA (by
@@ -59,7 +64,7 @@ type options struct {
 	curve, memory    sizes
 	changes, changed int
 	mailboxSize      int
-	mbox             int
+	mbox, upkeep     int
 }
 
 func main() {
@@ -68,11 +73,11 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "how often every tool has its turn")
 	flag.IntVar(&o.messages, "messages", 30_000, "how many messages the generated store holds")
 	flag.StringVar(&o.work, "work", os.TempDir(), "where stores and repositories are made; 35 GiB")
-	flag.StringVar(&o.keep, "keep", "", "with --nights, --curve, --memory and --mbox: keep the stores in `DIR`, and go on with those that are there")
+	flag.StringVar(&o.keep, "keep", "", "with --nights, --curve, --memory, --mbox and --upkeep: keep the stores in `DIR`, and go on with those that are there")
 	flag.StringVar(&o.only, "only", "", "measure only the store of this `NAME`: users-b, usrp-users or generated")
 	flag.BoolVar(&o.nights, "nights", false, "let nights pass over a generated store")
-	flag.IntVar(&o.mailboxes, "mailboxes", 40, "with --nights: how many mailboxes it has")
-	flag.BoolVar(&o.small, "small", false, "with --nights: short texts only")
+	flag.IntVar(&o.mailboxes, "mailboxes", 40, "with --nights and --upkeep: how many mailboxes it has")
+	flag.BoolVar(&o.small, "small", false, "with --nights and --upkeep: short texts only")
 	flag.BoolVar(&o.peers, "peers", true, "measure other tools too")
 	flag.Var(&o.curve, "curve", "let the same nights pass over stores of these `SIZES` in messages, such as 10000,100000,1000000")
 	flag.IntVar(&o.changes, "changes", 1000, "with --curve: how many messages come in a night, and how many get other flags; three tenths as many are moved, and as many expunged")
@@ -80,8 +85,9 @@ func main() {
 	flag.IntVar(&o.mailboxSize, "mailbox-size", 1000, "with --curve and --memory: how many messages a mailbox has")
 	flag.Var(&o.memory, "memory", "compare peak memory at stores of these `SIZES` in messages, such as 1000000,2000000")
 	flag.IntVar(&o.mbox, "mbox", 0, "let nights pass over one mbox of so many `MIB`")
+	flag.IntVar(&o.upkeep, "upkeep", 0, "let so many `NIGHTS` pass over a generated store, and measure forgetting all but a week of them")
 	flag.Parse()
-	if flag.NArg() > 0 || o.rounds < 1 || o.mailboxSize < 1 || o.changes < 1 || o.changed < 1 || o.mbox < 0 || len(o.modes()) > 1 {
+	if flag.NArg() > 0 || o.rounds < 1 || o.mailboxSize < 1 || o.changes < 1 || o.changed < 1 || o.mbox < 0 || o.upkeep < 0 || len(o.modes()) > 1 {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -106,6 +112,9 @@ func (o options) modes() []mode {
 	}
 	if o.mbox > 0 {
 		all = append(all, mode{measureMbox, []tool{plain, restic(), key}})
+	}
+	if o.upkeep > 0 {
+		all = append(all, mode{measureUpkeep, []tool{plain, restic(), borg()}})
 	}
 	if len(o.curve) > 0 {
 		all = append(all, mode{measureCurve, []tool{telling(o.restante), restic()}})

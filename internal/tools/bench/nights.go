@@ -64,16 +64,21 @@ func (s *sleepers) night(args ...string) error {
 
 // measureNights lets nights pass over a generated store and prints the table.
 func measureNights(out, log io.Writer, tools []tool, work string, o options) error {
-	name := fmt.Sprintf("nights-%d-%d", o.messages, o.mailboxes)
-	if o.small {
-		name += "-small"
-	}
-	l, err := livingMaildirs(filepath.Join(o.keeping(work), name), o.small,
-		"--messages", strconv.Itoa(o.messages), "--mailboxes", strconv.Itoa(o.mailboxes))
+	l, err := o.maildirs(work)
 	if err != nil {
 		return err
 	}
 	return l.measureNights(out, log, tools, work, o.rounds)
+}
+
+// maildirs raises the store of Maildirs that is asked for.
+func (o options) maildirs(work string) (*living, error) {
+	name := fmt.Sprintf("nights-%d-%d", o.messages, o.mailboxes)
+	if o.small {
+		name += "-small"
+	}
+	return livingMaildirs(filepath.Join(o.keeping(work), name), o.small,
+		"--messages", strconv.Itoa(o.messages), "--mailboxes", strconv.Itoa(o.mailboxes))
 }
 
 // measureMbox lets a single large mbox grow by a hundredth each night and prints the table.

@@ -18,9 +18,10 @@ const (
 	fullRestore  = "full restore"
 	mailbox      = "one mailbox, passphrase"
 	mailboxKey   = "one mailbox, key file"
+	allData      = "check of all data"
 )
 
-var rows = []string{firstBackup, unchanged, unchangedKey, fullRestore, mailbox, mailboxKey}
+var rows = []string{firstBackup, unchanged, unchangedKey, fullRestore, mailbox, mailboxKey, allData}
 
 // withPassphrase names, for each row with a key file, the one without. Peers
 // open a repository with a passphrase only.
@@ -35,6 +36,7 @@ type tool struct {
 	setup   func(j job) [][]string      // not timed
 	backup  func(j job, n int) []string // the n-th of the repository
 	steps   func(j job) []step
+	forget  func(j job) []string // leaves a week of nights, and prunes until the room is back
 	// tell reads what the backup of a night says of itself; nil: nothing that is known here
 	tell func(*output) (told, error)
 }
@@ -63,6 +65,14 @@ type step struct {
 	// what it restores, to be compared with what is found in the target
 	restores string
 }
+
+// week is how many nights are left of those that passed, as a number for a command line.
+const week = "7"
+
+// forgetScript prunes until nothing waits for a backup that goes on meanwhile. Its
+// arguments are how many snapshots to keep, and restante with its options.
+const forgetScript = `keep=$1; shift; out=$("$@" forget --keep-last "$keep" --prune --grace 0) || exit
+while echo "$out" | grep -q '"why": "session"'; do out=$("$@" prune --grace 0) || exit; done`
 
 const password = "correct horse battery staple"
 
@@ -104,7 +114,11 @@ func restante(program string) tool {
 				{row: fullRestore, argv: restore(pass, "--all"), restores: j.store.dir},
 				{row: mailbox, argv: restore(pass, j.store.mailbox), restores: box},
 				{row: mailboxKey, argv: restore(key, j.store.mailbox), restores: box},
+				{row: allData, argv: slices.Concat(pass, []string{"check", "--read-data"})},
 			}
+		},
+		forget: func(j job) []string {
+			return []string{"sh", "-c", forgetScript, "sh", week, program, "--password-file", filepath.Join(j.home, "password"), "-q", "--json"}
 		},
 	}
 }
@@ -178,8 +192,10 @@ func restic() tool {
 				{row: unchanged, argv: restic().backup(j, 2)},
 				{row: fullRestore, argv: []string{"restic", "-q", "restore", "latest", "--target", j.target}, restores: j.store.dir},
 				{row: mailbox, argv: []string{"restic", "-q", "restore", "latest", "--target", j.target, "--include", box}, restores: box},
+				{row: allData, argv: []string{"restic", "-q", "check", "--read-data"}},
 			}
 		},
+		forget: func(job) []string { return []string{"restic", "-q", "forget", "--keep-last", week, "--prune"} },
 	}
 }
 
@@ -203,7 +219,11 @@ func borg() tool {
 				{row: fullRestore, argv: []string{"borg", "extract", "::2"}, dir: j.target, restores: j.store.dir},
 				// borg stores absolute paths without their leading slash.
 				{row: mailbox, argv: []string{"borg", "extract", "::2", box[1:]}, dir: j.target, restores: box},
+				{row: allData, argv: []string{"borg", "check", "--verify-data"}},
 			}
+		},
+		forget: func(job) []string {
+			return []string{"sh", "-c", `borg prune --keep-last "$1" && borg compact`, "sh", week}
 		},
 	}
 }
