@@ -9,6 +9,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -40,17 +41,25 @@ type hooked struct {
 	storage.Store
 	before func(op, name string)
 	full   func(name string) bool // whether there is no room for an object
-	calls  []string
+
+	mu    sync.Mutex // of calls, and of before while one is under way
+	calls []string
 }
 
 func (h *hooked) call(op, name string) {
+	h.mu.Lock()
 	h.calls = append(h.calls, op+" "+name)
-	if before := h.before; before != nil {
-		h.before = nil // what it does is not interrupted in turn
-		before(op, name)
-		if h.before == nil {
-			h.before = before
-		}
+	before := h.before
+	h.before = nil // what it does is not interrupted in turn
+	h.mu.Unlock()
+	if before == nil {
+		return
+	}
+	before(op, name)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.before == nil {
+		h.before = before
 	}
 }
 

@@ -3,7 +3,7 @@ package gc
 import (
 	"context"
 	"fmt"
-	"slices"
+	"sync"
 
 	"restante/blob"
 	"restante/repo"
@@ -159,53 +159,70 @@ func (s *idSet) addAll(other *idSet) error {
 	}
 }
 
-// read reads pages of one level, given by ascending IDs, each clump once.
+// read reads pages of one level, given by ascending IDs.
 func (c *reacher) read(ctx context.Context, ids []blob.ID, level uint8, lenient bool) error {
 	places, err := c.r.Places(ctx, ids)
 	if err != nil {
 		return err
 	}
-	order := make([]int, 0, len(ids))
-	for i := range ids {
-		if places[i].Size == 0 {
-			if lenient {
-				continue
-			}
-			return fmt.Errorf("reading page %s: %w", ids[i].Short(), repo.ErrMissingPiece)
+	pages := make([]repo.Located, 0, len(ids))
+	for i, id := range ids {
+		if places[i].Size > 0 {
+			pages = append(pages, repo.Located{ID: id, Place: places[i]})
+		} else if !lenient {
+			return fmt.Errorf("reading page %s: %w", id.Short(), repo.ErrMissingPiece)
 		}
-		order = append(order, i)
 	}
-	slices.SortFunc(order, func(a, b int) int { return places[a].Clump.Compare(places[b].Clump) })
-	reader := c.r.NewClumpReader()
-	for _, i := range order {
-		data, err := reader.Piece(ctx, ids[i], places[i])
+	var mu sync.Mutex // of c
+	return c.r.EachPiece(ctx, pages, func(i int, data []byte, err error) error {
 		if err != nil {
 			return err
 		}
-		c.count(ids[i], &places[i])
-		if err := c.refer(data, level); err != nil {
-			return fmt.Errorf("page %s: %w", ids[i].Short(), err)
+		refs, err := readRefs(data, level)
+		mu.Lock()
+		defer mu.Unlock()
+		if err == nil {
+			err = c.refer(refs)
 		}
+		if err != nil {
+			return fmt.Errorf("page %s: %w", pages[i].ID.Short(), err)
+		}
+		c.count(pages[i].ID, &pages[i].Place)
 		c.pages++
 		c.done(1, uint64(len(data)))
-	}
-	return nil
+		return nil
+	})
+}
+
+// A ref is what a page refers to: a page, or a piece of a file.
+type ref struct {
+	id    blob.ID
+	level uint8
+	page  bool
+	list  bool // a page of a list
+}
+
+// readRefs returns what a page refers to, in its order.
+func readRefs(data []byte, level uint8) (refs []ref, err error) {
+	err = snapshot.References(data, level,
+		func(id blob.ID, level uint8, list bool) { refs = append(refs, ref{id, level, true, list}) },
+		func(id blob.ID) { refs = append(refs, ref{id: id}) })
+	return refs, err
 }
 
 // refer notes what a page refers to.
-func (c *reacher) refer(data []byte, level uint8) (err error) {
-	note := func(failed error) {
-		if err == nil {
-			err = failed
+func (c *reacher) refer(refs []ref) (err error) {
+	for _, r := range refs {
+		if r.page {
+			err = c.want(r.id, r.level, r.list)
+		} else {
+			err = c.files.add(r.id)
+		}
+		if err != nil {
+			return err
 		}
 	}
-	parsed := snapshot.References(data, level,
-		func(id blob.ID, level uint8, list bool) { note(c.want(id, level, list)) },
-		func(id blob.ID) { note(c.files.add(id)) })
-	if parsed != nil {
-		return parsed
-	}
-	return err
+	return nil
 }
 
 // pieces looks up the pieces of the files that were found.

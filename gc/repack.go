@@ -7,10 +7,10 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"sync"
 
 	"restante/blob"
 	"restante/repo"
-	"restante/snapshot"
 	"restante/storage"
 )
 
@@ -19,8 +19,8 @@ const (
 	// 100 MiB while that lasts.
 	maxBatch = 1 << 19
 	// maxCopied is how many bytes of pieces are read before they are written, in
-	// another order.
-	maxCopied = 32 << 20
+	// another order, while as many of the next are read.
+	maxCopied = 16 << 20
 	// leastFree is how many bytes stay free on the storage where packs are rewritten.
 	leastFree = 64 << 20
 )
@@ -145,6 +145,7 @@ func (p *pruner) rewrite(ctx context.Context, s *repo.Session, packs []partly) e
 		return err
 	}
 	c := &copier{p: p, w: w, todo: todo}
+	defer c.saving.Wait()
 	for _, root := range p.newest {
 		if err := p.inOrder(ctx, root.page, c.copy); err != nil {
 			return err
@@ -164,6 +165,9 @@ func (p *pruner) rewrite(ctx context.Context, s *repo.Session, packs []partly) e
 		}
 	}
 	if err := c.flush(ctx); err != nil {
+		return err
+	}
+	if err := c.saved(); err != nil {
 		return err
 	}
 	return w.Flush(ctx)
@@ -256,15 +260,7 @@ func (p *pruner) inOrder(ctx context.Context, page repo.PageRef, fn func(context
 	if err != nil {
 		return err
 	}
-	type ref struct {
-		id    blob.ID
-		level uint8
-		page  bool
-	}
-	var refs []ref
-	err = snapshot.References(data, page.Level,
-		func(id blob.ID, level uint8, _ bool) { refs = append(refs, ref{id, level, true}) },
-		func(id blob.ID) { refs = append(refs, ref{id: id}) })
+	refs, err := readRefs(data, page.Level)
 	if err != nil {
 		return err
 	}
@@ -282,19 +278,23 @@ func (p *pruner) inOrder(ctx context.Context, page repo.PageRef, fn func(context
 }
 
 // A copier writes pieces in the order in which it is given them, and reads
-// each clump once for some MiB of them.
+// each clump once for some MiB of them. While some are written the next are read.
 type copier struct {
 	p     *pruner
 	w     *repo.Writer
 	todo  map[blob.ID]copied
 	queue []queued
 	bytes int
+
+	saving sync.WaitGroup
+	failed error // of what is saved, once that is waited for
 }
 
 type queued struct {
 	copied
 	id   blob.ID
-	data []byte // nil: it cannot be read
+	data []byte
+	err  error // it cannot be read
 }
 
 // copy copies a piece if it is to be copied and was not yet.
@@ -313,33 +313,44 @@ func (c *copier) copy(ctx context.Context, id blob.ID) error {
 }
 
 func (c *copier) flush(ctx context.Context) error {
-	order := make([]*queued, len(c.queue))
-	for i := range c.queue {
-		order[i] = &c.queue[i]
+	pieces := make([]repo.Located, len(c.queue))
+	for i, q := range c.queue {
+		pieces[i] = repo.Located{ID: q.id, Place: q.place}
 	}
-	slices.SortFunc(order, func(a, b *queued) int { return a.place.Clump.Compare(b.place.Clump) })
-	reader := c.p.r.NewClumpReader()
-	for _, q := range order {
-		data, err := reader.Piece(ctx, q.id, q.place)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
-			c.p.damaged(err)
-			continue
-		}
-		q.data = slices.Clone(data)
+	err := c.p.r.EachPiece(ctx, pieces, func(i int, data []byte, err error) error {
+		c.queue[i].data, c.queue[i].err = slices.Clone(data), err
+		return nil
+	})
+	if err != nil {
+		return err
 	}
-	for i := range c.queue {
-		if q := &c.queue[i]; q.data != nil {
-			if _, err := c.w.Save(ctx, q.class, q.data); err != nil {
-				return err
+	for _, q := range c.queue {
+		if q.err != nil {
+			c.p.damaged(q.err)
+		}
+	}
+	if err := c.saved(); err != nil {
+		return err
+	}
+	queue := c.queue
+	c.queue, c.bytes = nil, 0
+	c.saving.Go(func() {
+		for _, q := range queue {
+			if q.err != nil {
+				continue
+			}
+			if _, c.failed = c.w.Save(ctx, q.class, q.data); c.failed != nil {
+				return
 			}
 		}
-	}
-	clear(c.queue)
-	c.queue, c.bytes = c.queue[:0], 0
+	})
 	return nil
+}
+
+// saved waits until what was read is written.
+func (c *copier) saved() error {
+	c.saving.Wait()
+	return c.failed
 }
 
 // damaged notes what could not be read, and therefore stays where it is.

@@ -175,6 +175,9 @@ func (f *fixture) copyOf() *mem.Store {
 // Whatever fails, and whenever, nothing is lost; the next prune does the rest,
 // and a backup misses nothing meanwhile.
 func TestFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it prunes hundreds of repositories, one after the other")
+	}
 	f := newFixture(t)
 	gone := f.backup("a", "b", "c")
 	kept := []*run{f.backup("c"), f.backup("c", "d")}

@@ -123,6 +123,9 @@ func (b *run) wantCommit(int, string) {
 // these things happen. That needs the parents of open sessions as roots, and
 // snapshots to be listed before sessions: else a session comes between, and its parent goes.
 func TestParentForgottenWhileListing(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it prunes hundreds of repositories, one after the other")
+	}
 	isList := func(op, name string) bool {
 		return op == "list" && (name == "snapshots/" || name == "intents/" || name == "forgotten/")
 	}

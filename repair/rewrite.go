@@ -148,27 +148,26 @@ func (w *rewriter) lookUp(ctx context.Context, ids []blob.ID) (map[blob.ID]verdi
 		return nil, err
 	}
 	out := make(map[blob.ID]verdict, len(ids))
-	order := make([]int, 0, len(ids)) // of those in doubt, by place, so that each clump is read once
+	var doubts []repo.Located
 	for i, at := range places {
 		switch {
 		case at.Size == 0:
 			out[ids[i]] = verdict{why: fmt.Errorf("piece %s is in no pack", ids[i].Short())}
 		case w.suspect(at.Pack):
-			order = append(order, i)
+			doubts = append(doubts, repo.Located{ID: ids[i], Place: at})
 		default:
 			out[ids[i]] = verdict{size: at.Size}
 		}
 	}
-	slices.SortFunc(order, func(a, b int) int { return places[a].Clump.Compare(places[b].Clump) })
-	reader := w.r.NewClumpReader()
-	for _, i := range order {
-		_, failed := reader.Piece(ctx, ids[i], places[i])
-		if err := notDamage(ctx, failed); err != nil {
-			return nil, err
-		}
-		out[ids[i]] = verdict{size: places[i].Size, why: failed}
+	whys := make([]error, len(doubts))
+	err = w.r.EachPiece(ctx, doubts, func(i int, _ []byte, err error) error {
+		whys[i] = err
+		return notDamage(ctx, err)
+	})
+	for i, d := range doubts {
+		out[d.ID] = verdict{size: d.Size, why: whys[i]}
 	}
-	return out, nil
+	return out, err
 }
 
 // notDamage returns an error of reading that is not the repository's.

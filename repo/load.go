@@ -1,10 +1,13 @@
 package repo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
+	"sync"
 
 	"restante/blob"
 	"restante/storage"
@@ -78,31 +81,81 @@ func (r *Repository) Piece(raw []byte, id blob.ID, place blob.Place) ([]byte, er
 	return data, nil
 }
 
-// A ClumpReader reads pieces from their places. Of pieces that follow each other in
-// one clump it fetches that once, and fails for all of them if that failed; so
-// places are given in the order of their clumps. It serves one goroutine.
-type ClumpReader struct {
-	r     *Repository
-	begun bool
-	clump blob.Clump // that was fetched last, if begun
-	raw   []byte
-	err   error
+// A Located is a piece, and where it lies.
+type Located struct {
+	ID blob.ID
+	blob.Place
 }
 
-// NewClumpReader returns a ClumpReader that has fetched nothing.
-func (r *Repository) NewClumpReader() *ClumpReader { return &ClumpReader{r: r} }
+// EachPiece reads pieces, each clump once and as many at a time as there are
+// processors. It calls fn for each piece, given by its index, in any order and by
+// several goroutines at once: with its bytes, which are good until fn returns, or with
+// one of the errors of [Repository.Clump] and [Repository.Piece]. It stops at fn's first
+// error, which it returns, or when ctx ends.
+func (r *Repository) EachPiece(ctx context.Context, pieces []Located, fn func(i int, data []byte, err error) error) error {
+	order := make([]int, len(pieces))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortFunc(order, func(a, b int) int { return pieces[a].Clump.Compare(pieces[b].Clump) })
+	var (
+		mu     sync.Mutex // of all below
+		failed error
+		wg     sync.WaitGroup
+	)
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	take := func() (some []int) { // the pieces of a clump
+		mu.Lock()
+		defer mu.Unlock()
+		n := 0
+		for n < len(order) && pieces[order[n]].Clump == pieces[order[0]].Clump {
+			n++
+		}
+		some, order = order[:n], order[n:]
+		return some
+	}
+	for range runtime.GOMAXPROCS(0) {
+		wg.Go(func() {
+			var mem []byte
+			for some := take(); len(some) > 0 && ctx.Err() == nil; some = take() {
+				var err error
+				if mem, err = r.eachPieceOf(ctx, mem, pieces, some, fn); err != nil {
+					mu.Lock()
+					failed = cmp.Or(failed, err)
+					mu.Unlock()
+					cancel()
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return cmp.Or(failed, ctx.Err())
+}
 
-// Piece returns the piece named id, which is at place. It is good until the next
-// call. Its errors are those of [Repository.Clump] and [Repository.Piece].
-func (c *ClumpReader) Piece(ctx context.Context, id blob.ID, place blob.Place) ([]byte, error) {
-	if !c.begun || place.Clump != c.clump {
-		c.begun, c.clump = true, place.Clump
-		c.raw, c.err = c.r.Clump(ctx, c.raw, c.clump)
+// eachPieceOf calls fn for some pieces, which lie in one clump. It reads that into the
+// memory of mem, and returns memory for the next one.
+func (r *Repository) eachPieceOf(ctx context.Context, mem []byte, pieces []Located, some []int, fn func(i int, data []byte, err error) error) ([]byte, error) {
+	raw, err := r.Clump(ctx, mem, pieces[some[0]].Clump)
+	if err != nil {
+		raw = nil
+	} else {
+		mem = raw
 	}
-	if c.err != nil {
-		return nil, c.err
+	for _, i := range some {
+		if ctx.Err() != nil {
+			return mem, ctx.Err()
+		}
+		var data []byte
+		failed := err
+		if err == nil {
+			data, failed = r.Piece(raw, pieces[i].ID, pieces[i].Place)
+		}
+		if err := fn(i, data, failed); err != nil {
+			return mem, err
+		}
 	}
-	return c.r.Piece(c.raw, id, place)
+	return mem, nil
 }
 
 // hasher returns a hasher of its own, for checks that are few.

@@ -117,16 +117,22 @@ func (c *checker) judge(n need, at blob.Place) (f *finding, isDoubt bool) {
 	return nil, p.suspect != nil
 }
 
-// prove reads pieces in damaged packs, each clump once.
+// prove reads pieces in damaged packs.
 func (c *checker) prove(ctx context.Context, doubts []doubt) error {
-	slices.SortFunc(doubts, func(a, b doubt) int { return a.place.Clump.Compare(b.place.Clump) })
-	reader := c.r.NewClumpReader()
-	for _, d := range doubts {
-		_, err := reader.Piece(ctx, d.id, d.place)
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err != nil {
+	pieces := make([]repo.Located, len(doubts))
+	for i, d := range doubts {
+		pieces[i] = repo.Located{ID: d.id, Place: d.place}
+	}
+	lost := make([]bool, len(doubts))
+	err := c.r.EachPiece(ctx, pieces, func(i int, _ []byte, err error) error {
+		lost[i] = err != nil
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for i, d := range doubts {
+		if lost[i] {
 			c.hurt(c.packs[d.place.Pack].suspect, d.file)
 		}
 	}
