@@ -1,6 +1,8 @@
 package backup
 
 import (
+	"os"
+	"path/filepath"
 	"time"
 
 	"restante/blob"
@@ -54,12 +56,16 @@ type ParentRecord struct {
 	Entry string // encoded
 }
 
-// WriteParent makes a parent cache of records, some to a leaf.
+// WriteParent makes a parent cache of records, some to a leaf, and of a folder at
+// rest for each that is no message.
 func WriteParent(dir string, records []ParentRecord) error {
 	const some = 7
 	w := newParentWriter(dir, nil, parentHead{})
 	for i, r := range records {
 		w.add(&known{key: []byte(r.Key), role: r.Role, id: identity{r.Inode, r.Ctime}, entry: []byte(r.Entry)})
+		if r.Role != mailstore.Message {
+			w.rest(&rest{key: r.Key, listed: int64(r.Inode)})
+		}
 		if i%some == some-1 || i == len(records)-1 {
 			w.end(snapshot.Leaf{Last: r.Key, Counts: snapshot.Counts{Entries: uint64(i%some + 1)}})
 		}
@@ -110,4 +116,30 @@ func FindParent(path string, keys []snapshot.Key) []string {
 		}
 	}
 	return found
+}
+
+// Resting returns when a folder was listed by what a parent cache says of it, and
+// false if it says nothing.
+func Resting(path string, folder snapshot.Key) (int64, bool) {
+	p := openParent(path, blob.ID{})
+	defer p.close()
+	r := p.rest(folder)
+	if r == nil {
+		return 0, false
+	}
+	return r.listed, r.key == folder
+}
+
+// TornParent opens a parent cache, has its list of leaves cut off, and returns
+// how many records are found from a key on, and the error of taking a folder over.
+func TornParent(path string, k snapshot.Key) (n int, err error) {
+	p := openParent(path, blob.ID{})
+	defer p.close()
+	if err := os.Truncate(filepath.Join(path, leavesName), int64(parentHeader)); err != nil {
+		return 0, err
+	}
+	for c := p.from(k); c.read(); {
+		n++
+	}
+	return n, p.each(&rest{key: k}, func(int, *leafRef, bool, snapshot.Key) error { return nil })
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sort"
 
 	"restante/blob"
 	"restante/mailstore"
@@ -21,7 +20,7 @@ import (
 //
 // The file "leaves" is written anew by each run:
 //
-//	"restante parent 4\n"
+//	"restante parent 5\n"
 //	32 bytes  hash of the options that decide what a snapshot holds
 //	32 bytes  what stood for all that the repository had lost then (see
 //	          [repo.Session.Absent])
@@ -30,19 +29,19 @@ import (
 //	 8 bytes  number of mailboxes in it
 //	 8 bytes  number of the file of blocks
 //	uvarint   number of marks that its session had seen, and a uvarint for each
-//	the leaves of the snapshot's tree, in order; for each
+//	records, each begun by a byte:
+//	1: a leaf of the snapshot's tree; their keys ascend
 //	   uvarint n, n bytes: its last key; 32 bytes: its ID
 //	   uvarints: sums of entries, files, messages, bytes and unsaved paths
 //	   1 byte: 1 if its last key ended it, else 0
 //	   uvarint offset, uvarint length, the first 16 bytes of the BLAKE3 of its block
-//	the folders of messages that may be at rest; for each
+//	2: a folder of messages that may be at rest; their keys ascend
 //	   uvarint n, n bytes: its key
 //	   the times of the folder, and those of its Maildir's dovecot-uidlist: uvarint
 //	   inode, varint seconds and uvarint nanoseconds of ctime and mtime, uvarint size
 //	   varint: when it was listed, in seconds since 1970
 //	32 bytes  ID of the root of the snapshot's tree
 //	 1 byte   its level
-//	 8 bytes  number of leaves
 //	16 bytes  of BLAKE3 of all before
 //
 // To the file "blocks-NUMBER", whose number is in 16 hexadecimal digits, a run
@@ -56,18 +55,22 @@ import (
 //
 // All numbers of fixed size are little endian.
 const (
-	parentMagic  = "restante parent 4\n"
+	parentMagic  = "restante parent 5\n"
 	leavesName   = "leaves"
 	blocksPrefix = "blocks-"
 )
 
 const (
 	parentHeader = len(parentMagic) + 32 + 32 + 16 + 8 + 8 + 8
-	parentTail   = blob.IDSize + 1 + 8 + parentSum
+	parentTail   = blob.IDSize + 1 + parentSum
 	parentSum    = 16
-	maxLeaves    = 1 << 30 // bytes of the file "leaves" that are taken seriously
 	maxBlock     = 16 << 20
-	minLeaf      = 1 + blob.IDSize + 5 + 1 + 2 + parentSum // bytes that a leaf has at least
+)
+
+// What a record of the file "leaves" is of.
+const (
+	leafRecord = 1
+	restRecord = 2
 )
 
 // errParent says that a parent cache cannot be used.
@@ -112,7 +115,7 @@ func (h parentHead) encode() []byte {
 	return binary.LittleEndian.AppendUint64(b, h.number)
 }
 
-// decodeHead reads what encode wrote; b is as long at least.
+// decodeHead reads what encode wrote; b is as long.
 func decodeHead(b []byte) (h parentHead, err error) {
 	if string(b[:len(parentMagic)]) != parentMagic {
 		return h, errParent
@@ -135,18 +138,23 @@ func blocksName(number uint64) string { return fmt.Sprintf(blocksPrefix+"%016x",
 
 // A parent is an open parent cache. It serves one goroutine; see share. A nil
 // *parent is one that knows nothing.
+//
+// Leaves and folders are read again when they are asked for, a group at a time,
+// and are asked for in the order of their keys: a store of any size takes
+// little memory.
 type parent struct {
 	parentHead
+	list   *os.File // the file "leaves"
 	blocks *os.File
-	list   []byte   // leaves, encoded: as they are they take half the room
-	at     []uint32 // where each leaf begins in list
-	rests  map[snapshot.Key]*rest
+	groups []group
+	leaves int             // how many there are
 	counts snapshot.Counts // of all leaves
 	end    int64           // of the blocks that leaves refer to
 	live   int64           // bytes of these
 
 	// What was read last: cursors follow each other closely.
-	memo [2]memo
+	memo  [2]memo
+	opens [2]openGroup
 }
 
 // A memo is a block that was read.
@@ -158,123 +166,16 @@ type memo struct {
 // openParent opens the parent cache in the folder dir if it was made with the
 // options that have this hash. It returns nil when there is none that can be used.
 func openParent(dir string, options blob.ID) *parent {
-	data, err := readLeaves(filepath.Join(dir, leavesName))
-	if err != nil {
-		return nil
-	}
-	p := &parent{}
-	if p.parentHead, err = decodeHead(data); err != nil || p.options != options {
-		return nil
-	}
-	if err := p.parse(data[parentHeader : len(data)-parentSum]); err != nil {
-		return nil
-	}
-	if p.blocks, err = os.Open(filepath.Join(dir, blocksName(p.number))); err != nil {
-		return nil
-	}
-	return p
-}
-
-// readLeaves reads the file "leaves" and checks its sum.
-func readLeaves(path string) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if info.Size() > maxLeaves || info.Size() < int64(parentHeader+parentTail) {
-		return nil, errParent
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	n := len(data) - parentSum
-	if len(data) < parentHeader+parentTail {
-		return nil, errParent
-	}
-	if sumOf(data[:n]) != [parentSum]byte(data[n:]) {
-		return nil, errParent
-	}
-	return data, nil
-}
-
-// parse reads marks, leaves and folders.
-func (p *parent) parse(b []byte) error {
-	end := len(b) - (parentTail - parentSum)
-	d, n := parentDecoder{b: b[:end]}, binary.LittleEndian.Uint64(b[end+blob.IDSize+1:])
-	p.root = repo.PageRef{ID: blob.ID(b[end : end+blob.IDSize]), Level: b[end+blob.IDSize]}
-	for n := d.uvarint(); n > 0 && !d.bad; n-- {
-		p.marks = append(p.marks, d.uvarint())
-	}
-	p.list = d.b
-	p.at = make([]uint32, 0, min(n, uint64(len(d.b)/minLeaf)))
-	var before []byte
-	for ; n > 0 && !d.bad; n-- {
-		at := len(p.list) - len(d.b)
-		l, last := d.leaf()
-		if l.offset < 0 || l.length < 0 || l.length > maxBlock || l.offset+l.length < 0 || !p.counts.Add(l.Counts) ||
-			len(p.at) > 0 && string(last) <= string(before) {
-			return errParent
+	p, err := readParent(dir)
+	if err == nil && p.options == options {
+		if p.blocks, err = os.Open(filepath.Join(dir, blocksName(p.number))); err == nil {
+			return p
 		}
-		p.end = max(p.end, l.offset+l.length)
-		p.live += l.length
-		p.at, before = append(p.at, uint32(at)), last
 	}
-	p.rests = map[snapshot.Key]*rest{}
-	for len(d.b) > 0 {
-		r := d.rest()
-		p.rests[r.key] = &r
-	}
-	if d.bad {
-		return errParent
+	if p != nil {
+		p.list.Close()
 	}
 	return nil
-}
-
-// leaf takes a leaf but for its last key, whose bytes it returns beside it.
-func (d *parentDecoder) leaf() (l leafRef, last []byte) {
-	last = d.bytes(d.uvarint())
-	copy(l.ID[:], d.bytes(blob.IDSize))
-	c := &l.Counts
-	for _, n := range [...]*uint64{&c.Entries, &c.Files, &c.Messages, &c.Bytes, &c.Unsaved} {
-		*n = d.uvarint()
-	}
-	l.Cut = d.byte() == 1
-	l.offset, l.length = int64(d.uvarint()), int64(d.uvarint())
-	copy(l.sum[:], d.bytes(parentSum))
-	return l, last
-}
-
-// leaf returns the i-th leaf.
-func (p *parent) leaf(i int) *leafRef {
-	d := parentDecoder{b: p.list[p.at[i]:]}
-	l, last := d.leaf()
-	l.Last = snapshot.Key(last)
-	return &l
-}
-
-// last returns the last key of the i-th leaf.
-func (p *parent) last(i int) []byte {
-	d := parentDecoder{b: p.list[p.at[i]:]}
-	return d.bytes(d.uvarint())
-}
-
-func (l *leafRef) append(b []byte) []byte {
-	b = binary.AppendUvarint(b, uint64(len(l.Last)))
-	b = append(b, l.Last...)
-	b = append(b, l.ID[:]...)
-	c := l.Counts
-	for _, n := range [...]uint64{c.Entries, c.Files, c.Messages, c.Bytes, c.Unsaved} {
-		b = binary.AppendUvarint(b, n)
-	}
-	cut := byte(0)
-	if l.Cut {
-		cut = 1
-	}
-	b = append(b, cut)
-	b = binary.AppendUvarint(b, uint64(l.offset))
-	b = binary.AppendUvarint(b, uint64(l.length))
-	return append(b, l.sum[:]...)
 }
 
 // share returns the same cache for another goroutine.
@@ -283,7 +184,7 @@ func (p *parent) share() *parent {
 		return nil
 	}
 	again := *p
-	again.memo = [2]memo{}
+	again.memo, again.opens = [2]memo{}, [2]openGroup{}
 	return &again
 }
 
@@ -323,6 +224,7 @@ func (p *parent) rootPage() *repo.PageRef {
 
 func (p *parent) close() {
 	if p != nil {
+		p.list.Close()
 		p.blocks.Close()
 	}
 }
@@ -335,11 +237,6 @@ func (p *parent) from(k snapshot.Key) *cursor {
 		c.low = k
 	}
 	return c
-}
-
-// search returns the first leaf that may hold k or a key behind it.
-func (p *parent) search(k snapshot.Key) int {
-	return sort.Search(len(p.at), func(i int) bool { return string(p.last(i)) >= string(k) })
 }
 
 // messages returns the files directly in the folder with this key by the base
@@ -375,6 +272,7 @@ func cutKey(k []byte, prefix snapshot.Key) (rest string, ok bool) {
 type cursor struct {
 	p    *parent
 	leaf int          // that of d, -1 before the first
+	last snapshot.Key // of that leaf
 	low  snapshot.Key // leaves that end before it are passed
 	d    parentDecoder
 	next known
@@ -422,7 +320,7 @@ func sameBase(k []byte, base snapshot.Key) bool {
 // read takes the next record and reports whether there was one.
 func (c *cursor) read() bool {
 	for {
-		for len(c.d.b) == 0 || string(c.p.last(c.leaf)) < string(c.low) {
+		for len(c.d.b) == 0 || c.last < c.low {
 			if !c.turn() {
 				return false
 			}
@@ -446,16 +344,16 @@ func (c *cursor) turn() bool {
 	if c.p == nil {
 		return false
 	}
-	for c.leaf++; c.leaf < len(c.p.at); c.leaf++ {
-		if string(c.p.last(c.leaf)) < string(c.low) {
+	for c.leaf = max(c.leaf+1, c.p.search(c.low)); c.leaf < c.p.leaves; c.leaf++ {
+		leaf, err := c.p.leaf(c.leaf)
+		if err != nil {
 			continue
 		}
-		if block, err := c.p.block(c.p.leaf(c.leaf)); err == nil && len(block) > 0 {
-			c.d, c.next = parentDecoder{b: block}, known{slot: -1}
+		if block, err := c.p.block(leaf); err == nil && len(block) > 0 {
+			c.last, c.d, c.next = leaf.Last, parentDecoder{b: block}, known{slot: -1}
 			return true
 		}
 	}
-	c.leaf = len(c.p.at)
 	return false
 }
 
@@ -475,11 +373,16 @@ func (d *parentDecoder) bytes(n uint64) []byte {
 	return out
 }
 
-func (d *parentDecoder) byte() uint8 {
-	if b := d.bytes(1); b != nil {
-		return b[0]
+// fixed returns n bytes, zeros where there are too few.
+func (d *parentDecoder) fixed(n int) []byte {
+	if b := d.bytes(uint64(n)); b != nil {
+		return b
 	}
-	return 0
+	return make([]byte, n)
+}
+
+func (d *parentDecoder) byte() uint8 {
+	return d.fixed(1)[0]
 }
 
 func (d *parentDecoder) uvarint() uint64 {

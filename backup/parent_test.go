@@ -1,6 +1,7 @@
 package backup_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"restante/backup"
+	"restante/mailstore"
 	"restante/snapshot"
 )
 
@@ -55,9 +57,60 @@ func FuzzParentCache(f *testing.F) {
 	})
 }
 
+// Leaves and folders are read again in groups, wherever these end.
+func TestParentGroups(t *testing.T) {
+	dir := t.TempDir()
+	var all []backup.ParentRecord
+	for i := range 3000 {
+		r := backup.ParentRecord{Key: snapshot.Key(fmt.Sprintf("%05d", 2*i)), Role: mailstore.Message, Inode: uint64(i), Entry: "entry"}
+		if i%3 == 0 || i > 2500 && i < 2700 {
+			r.Role = mailstore.Control
+		}
+		all = append(all, r)
+	}
+	if err := backup.WriteParent(dir, all); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := backup.ReadParent(dir); !ok || !slices.Equal(got, all) {
+		t.Errorf("%d records became %d", len(all), len(got))
+	}
+	for i, r := range all {
+		if i%7 > 0 && i < 2900 {
+			continue
+		}
+		between := snapshot.Key(fmt.Sprintf("%05d", 2*i+1))
+		if found := backup.FindParent(dir, []snapshot.Key{r.Key, between}); !slices.Equal(found, []string{string(r.Key)}) {
+			t.Fatalf("of %q and %q is found %q", r.Key, between, found)
+		}
+		listed, found := backup.Resting(dir, r.Key)
+		if want := r.Role == mailstore.Control; found != want || found && listed != int64(i) {
+			t.Fatalf("folder %q is found %t, listed at %d", r.Key, found, listed)
+		}
+		if _, found := backup.Resting(dir, between); found {
+			t.Fatalf("folder %q is found", between)
+		}
+	}
+}
+
+// What can no longer be read is no parent's: it is an error where a folder is to
+// be taken over, and else read from the store.
+func TestTornParent(t *testing.T) {
+	dir := t.TempDir()
+	var all []backup.ParentRecord
+	for i := range 3000 {
+		all = append(all, backup.ParentRecord{Key: snapshot.Key(fmt.Sprintf("%05d", i)), Role: mailstore.Control, Entry: "entry"})
+	}
+	if err := backup.WriteParent(dir, all); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := backup.TornParent(dir, "02000"); err == nil || n > 0 {
+		t.Errorf("%d records are found, %v", n, err)
+	}
+}
+
 // Whatever a file holds instead of a parent cache, it is not used.
 func FuzzParentFile(f *testing.F) {
-	f.Add([]byte("restante parent 4\n"))
+	f.Add([]byte("restante parent 5\n"))
 	f.Add(make([]byte, 200))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		dir := t.TempDir()

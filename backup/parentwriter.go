@@ -32,11 +32,8 @@ type parentWriter struct {
 	leaves *os.File
 	list   *bufio.Writer  // to leaves
 	sum    *blob.NameHash // of what went there
-	length int            // of it
 	head   parentHead
-	count  uint64 // of leaves
-	leaf   []byte // the last one, encoded
-	rests  []byte // folders, encoded
+	record []byte // the last one of leaves, encoded
 	block  []byte // records of the leaf at hand
 }
 
@@ -95,9 +92,6 @@ func (w *parentWriter) create() error {
 
 // put appends to the file "leaves".
 func (w *parentWriter) put(b []byte) error {
-	if w.length += len(b); w.length > maxLeaves/2 {
-		return fmt.Errorf("it would have %d bytes", w.length)
-	}
 	w.sum.Write(b)
 	_, err := w.list.Write(b)
 	return err
@@ -105,8 +99,8 @@ func (w *parentWriter) put(b []byte) error {
 
 // note appends a leaf there.
 func (w *parentWriter) note(l *leafRef) {
-	w.leaf, w.count = l.append(w.leaf[:0]), w.count+1
-	w.err = w.put(w.leaf)
+	w.record = l.append(w.record[:0])
+	w.err = w.put(w.record)
 }
 
 // clean removes what neither the cache in use nor this one needs.
@@ -173,11 +167,13 @@ func (w *parentWriter) take(l *leafRef) {
 	w.write(*l, block)
 }
 
-// rest notes a folder.
+// rest notes a folder; keys ascend.
 func (w *parentWriter) rest(r *rest) {
-	if w != nil {
-		w.rests = r.append(w.rests)
+	if w == nil || w.err != nil {
+		return
 	}
+	w.record = r.append(w.record[:0])
+	w.err = w.put(w.record)
 }
 
 // root notes the root of the snapshot's tree.
@@ -200,7 +196,7 @@ func (w *parentWriter) commit() error {
 		w.err = w.blocks.Close()
 	}
 	if w.err == nil {
-		w.err = w.writeLeaves()
+		w.err = w.writeTail()
 	}
 	if w.err == nil {
 		w.err = w.leaves.Close()
@@ -218,13 +214,9 @@ func (w *parentWriter) commit() error {
 	return nil
 }
 
-// writeLeaves writes what comes behind the leaves in their file.
-func (w *parentWriter) writeLeaves() error {
-	if err := w.put(w.rests); err != nil {
-		return err
-	}
-	tail := append(w.head.root.ID[:], w.head.root.Level)
-	if err := w.put(binary.LittleEndian.AppendUint64(tail, w.count)); err != nil {
+// writeTail writes what comes behind the records in the file "leaves".
+func (w *parentWriter) writeTail() error {
+	if err := w.put(append(w.head.root.ID[:], w.head.root.Level)); err != nil {
 		return err
 	}
 	sum := w.sum.ID()

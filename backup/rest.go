@@ -45,7 +45,7 @@ func timesOf(st stat) times {
 }
 
 func (r *rest) append(b []byte) []byte {
-	b = binary.AppendUvarint(b, uint64(len(r.key)))
+	b = binary.AppendUvarint(append(b, restRecord), uint64(len(r.key)))
 	b = append(b, r.key...)
 	for _, t := range [...]times{r.times, r.uids} {
 		b = appendTime(appendIdentity(b, t.id), t.mtime)
@@ -85,7 +85,7 @@ func (w *walker) resting(s spot, now maildirTimes) map[string]*rest {
 	}
 	found := map[string]*rest{}
 	for name, t := range now.folders {
-		r := w.run.parent.rests[child(s.key, name)]
+		r := w.run.parent.rest(child(s.key, name))
 		if r != nil && t == r.times && now.uids == r.uids && !w.excluded(s, name) && !w.due(r) && w.readable(r) {
 			found[name] = r
 		}
@@ -139,29 +139,41 @@ func (w *walker) due(r *rest) bool {
 }
 
 // each calls fn for the leaves of the parent that have messages of the folder,
-// until it returns false. whole says that a leaf has nothing else and can be
-// taken as it is: the one before it ends where the tree cuts, within the folder.
-func (p *parent) each(r *rest, fn func(i int, whole bool) bool) {
+// until it returns an error. whole says that a leaf has nothing else and can be
+// taken as it is: the one before it, which is given too, ends where the tree cuts, within
+// the folder.
+func (p *parent) each(r *rest, fn func(i int, l *leafRef, whole bool, before snapshot.Key) error) error {
 	in := snapshot.Range{From: r.key + "\x00", To: r.key + "\x01"}
 	begins := false // the leaf at hand does, where the tree cuts within the folder
+	var before snapshot.Key
 	first := p.search(in.From)
 	if first > 0 {
-		l := p.leaf(first - 1)
-		begins = l.Cut && in.Contains(l.Last)
-	}
-	for i := first; i < len(p.at); i++ {
-		l := p.leaf(i)
-		ends := l.Cut && in.Contains(l.Last)
-		if !fn(i, begins && ends) || l.Last >= in.To {
-			return
+		l, err := p.leaf(first - 1)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errParent, err)
 		}
-		begins = ends
+		begins, before = l.Cut && in.Contains(l.Last), l.Last
 	}
+	for i := first; i < p.leaves; i++ {
+		l, err := p.leaf(i)
+		if err != nil {
+			return fmt.Errorf("%w: %w", errParent, err)
+		}
+		ends := l.Cut && in.Contains(l.Last)
+		if err := fn(i, l, begins && ends, before); err != nil || l.Last >= in.To {
+			return err
+		}
+		begins, before = ends, l.Last
+	}
+	return nil
 }
 
 // records calls fn for the records of the i-th leaf, all of them.
 func (p *parent) records(i int, fn func(known) error) error {
-	leaf := p.leaf(i)
+	leaf, err := p.leaf(i)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errParent, err)
+	}
 	block, err := p.block(leaf)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errParent, err)
@@ -181,36 +193,30 @@ func (p *parent) records(i int, fn func(known) error) error {
 // readable reports whether all that the walk has to read of the folder's
 // records can be read.
 func (w *walker) readable(r *rest) bool {
-	ok := true
-	w.run.parent.each(r, func(i int, whole bool) bool {
-		if !whole {
-			_, err := w.run.parent.block(w.run.parent.leaf(i))
-			ok = err == nil
+	return w.run.parent.each(r, func(_ int, l *leafRef, whole bool, _ snapshot.Key) error {
+		if whole {
+			return nil
 		}
-		return ok
-	})
-	return ok
+		_, err := w.run.parent.block(l)
+		return err
+	}) == nil
 }
 
 // takeOver hands out what the parent has of a folder that is at rest.
-func (w *walker) takeOver(ctx context.Context, in spot, r *rest) (err error) {
+func (w *walker) takeOver(ctx context.Context, in spot, r *rest) error {
 	p := w.run.parent
 	_, mailbox := in.info.File("")
-	p.each(r, func(i int, whole bool) bool {
+	return p.each(r, func(i int, l *leafRef, whole bool, before snapshot.Key) error {
 		if whole {
-			leaf := p.leaf(i)
-			err = w.add(ctx, in.dir, nil, item{key: leaf.Last, mailbox: mailbox, leaf: leaf, was: known{leaf: i}, behind: snapshot.Key(p.last(i - 1))})
-			return err == nil
+			return w.add(ctx, in.dir, nil, item{key: l.Last, mailbox: mailbox, leaf: l, was: known{leaf: i}, behind: before})
 		}
-		err = p.records(i, func(k known) error {
+		return p.records(i, func(k known) error {
 			if _, below := cutKey(k.key, r.key+"\x00"); !below {
 				return nil
 			}
 			return w.addTaken(ctx, in, k, mailbox)
 		})
-		return err == nil
 	})
-	return err
 }
 
 // addTaken hands out a record of the parent.

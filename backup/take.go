@@ -2,6 +2,7 @@ package backup
 
 import (
 	"context"
+	"fmt"
 
 	"restante/mailstore"
 	"restante/snapshot"
@@ -28,10 +29,13 @@ func (rec *recorder) take(ctx context.Context, it *item) error {
 		}
 	}
 	rec.taken = append(rec.taken, r)
-	if string(r.key) != string(rec.parent.last(r.leaf)) {
+	leaf, err := rec.parent.leaf(r.leaf)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errParent, err)
+	}
+	if string(r.key) != string(leaf.Last) {
 		return nil
 	}
-	leaf := rec.parent.leaf(r.leaf)
 	if uint64(len(rec.taken)) != leaf.Counts.Entries {
 		return nil
 	}
