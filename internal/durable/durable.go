@@ -166,12 +166,17 @@ func (d *Dir) Create() (*File, error) {
 func (d *Dir) create() (*File, error) {
 	temp := path.Join(d.temp, rand.Text())
 	const flags = os.O_WRONLY | os.O_CREATE | os.O_EXCL
-	f, err := d.root.OpenFile(temp, flags, d.fileMode)
+	var f *os.File
+	open := func() (err error) {
+		f, err = d.root.OpenFile(temp, flags, d.fileMode)
+		return err
+	}
+	err := d.do(Call{Op: Create, Name: temp}, open)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err := d.mkdirs(d.temp); err != nil {
 			return nil, err
 		}
-		f, err = d.root.OpenFile(temp, flags, d.fileMode)
+		err = d.do(Call{Op: Create, Name: temp}, open)
 	}
 	if err != nil {
 		return nil, err
@@ -196,7 +201,7 @@ func (d *Dir) Remove(name string) error {
 	if !info.Mode().IsRegular() {
 		return &fs.PathError{Op: "remove regular file", Path: name, Err: fs.ErrNotExist}
 	}
-	if err := d.root.Remove(name); err != nil {
+	if err := d.unlink(name); err != nil {
 		return err
 	}
 	return d.sync(path.Dir(name))
@@ -218,7 +223,7 @@ func (d *Dir) mkdirs(folder string) error {
 }
 
 func (d *Dir) mkdir(folder string) error {
-	err := d.root.Mkdir(folder, d.dirMode.Perm())
+	err := d.do(Call{Op: Mkdir, Name: folder}, func() error { return d.root.Mkdir(folder, d.dirMode.Perm()) })
 	if errors.Is(err, fs.ErrExist) {
 		return nil
 	}
@@ -264,5 +269,10 @@ func (d *Dir) sync(folder string) error {
 		return err
 	}
 	defer f.Close()
-	return syncFolder(f)
+	return d.do(Call{Op: SyncFolder, Name: folder}, func() error { return syncFolder(f) })
+}
+
+// unlink takes the name away, for as long as no crash comes.
+func (d *Dir) unlink(name string) error {
+	return d.do(Call{Op: Unlink, Name: name}, func() error { return d.root.Remove(name) })
 }

@@ -1,6 +1,8 @@
 package durable_test
 
 import (
+	"errors"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,11 +16,14 @@ import (
 // traced tells the test binary to be the process that is traced.
 const traced = "RESTANTE_DURABLE_TRACED"
 
-// TestSystemCalls watches the system calls that make files durable: without
-// it nothing but a power cut would tell that an fsync is missing.
+// TestSystemCalls watches the system calls that make files durable, and what [durable.Watch]
+// tells of them: without it nothing but a power cut would tell that an fsync is missing.
 func TestSystemCalls(t *testing.T) {
 	if dir := os.Getenv(traced); dir != "" {
-		beTraced(t, dir)
+		watched := beTraced(t, dir)
+		if err := os.WriteFile(filepath.Join(filepath.Dir(dir), "watched"), []byte(strings.Join(watched, "\n")), 0o600); err != nil {
+			t.Fatal(err)
+		}
 		return
 	}
 	strace, err := exec.LookPath("strace")
@@ -89,11 +94,33 @@ fsync .`)
 	if got := strings.Join(condense(string(calls), filepath.Join(dir, "store")), "\n"); got != want {
 		t.Errorf("the system calls are\n%s\n\nwant\n%s", got, want)
 	}
+	if watched, err := os.ReadFile(filepath.Join(dir, "watched")); err != nil || string(watched) != want {
+		t.Errorf("Watch told of\n%s\n\nwant\n%s\n%v", watched, want, err)
+	}
 }
 
-// beTraced writes below dir, with a mark between the parts.
-func beTraced(t *testing.T, dir string) {
+// beTraced writes below dir, with a mark between the parts. It returns what Watch
+// tells of that, as condense does.
+func beTraced(t *testing.T, dir string) (watched []string) {
 	store := filepath.Join(dir, "new", "store")
+	base := dir
+	t.Cleanup(durable.Watch(func(c durable.Call, do func() error) error {
+		err := do()
+		call, _, _ := strings.Cut(string(c.Op), " ")
+		for _, name := range []string{c.From, c.Name} {
+			if path, _ := filepath.Rel(base, filepath.Join(c.Dir, name)); name != "" {
+				call += " " + randomName.ReplaceAllString(path, "tmp/T")
+			}
+		}
+		switch {
+		case c.Op == durable.Create: // strace is not asked for it
+		case err == nil:
+			watched = append(watched, call)
+		case c.Op == durable.Link && errors.Is(err, fs.ErrExist):
+			watched = append(watched, call+" = EEXIST")
+		}
+		return err
+	}))
 	steps := []func() error{
 		func() error { return os.Mkdir(dir, 0o700) },
 		func() error { return durable.MakeDir(store) },
@@ -126,11 +153,13 @@ func beTraced(t *testing.T, dir string) {
 			if _, err := os.Stderr.WriteString("mark"); err != nil {
 				t.Fatal(err)
 			}
+			base, watched = store, append(watched, "mark")
 		}
 		if err := step(); err != nil {
 			t.Fatal(err)
 		}
 	}
+	return watched
 }
 
 var (

@@ -25,7 +25,11 @@ func (f *File) Write(p []byte) (int, error) {
 	if f.f == nil {
 		return 0, f.finished()
 	}
-	n, err := f.f.Write(p)
+	var n int
+	err := f.dir.do(Call{Op: Write, Name: f.temp, Data: p}, func() (err error) {
+		n, err = f.f.Write(p)
+		return err
+	})
 	if err != nil {
 		f.err = err
 		f.Discard()
@@ -42,7 +46,7 @@ func (f *File) Commit(name string) error {
 	if f.f == nil {
 		return f.finished()
 	}
-	if err := f.f.Sync(); err != nil {
+	if err := f.dir.do(Call{Op: Sync, Name: f.temp}, f.f.Sync); err != nil {
 		f.Discard()
 		return err
 	}
@@ -61,7 +65,7 @@ func (f *File) Commit(name string) error {
 	}
 	// A name that stays in the folder for unfinished files costs nothing when
 	// the file has its own, and is what a crash leaves as well.
-	f.dir.root.Remove(f.temp)
+	f.dir.unlink(f.temp)
 	if err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
@@ -78,7 +82,7 @@ func (f *File) Discard() error {
 	}
 	closeErr := f.f.Close()
 	f.f = nil
-	if err := f.dir.root.Remove(f.temp); err != nil {
+	if err := f.dir.unlink(f.temp); err != nil {
 		return err
 	}
 	return closeErr
@@ -104,7 +108,7 @@ func (d *Dir) publish(temp, name string) error {
 }
 
 func (d *Dir) give(temp, name string) error {
-	err := d.link(temp, name)
+	err := d.do(Call{Op: Link, From: temp, Name: name}, func() error { return d.link(temp, name) })
 	if errors.Is(err, fs.ErrExist) && d.same(temp, name) {
 		// A network file system did it, lost the answer, and asked again.
 		return nil
@@ -112,7 +116,7 @@ func (d *Dir) give(temp, name string) error {
 	if !cannotLink(err) {
 		return err
 	}
-	moveErr := moveExclusive(d.root, temp, name)
+	moveErr := d.do(Call{Op: Rename, From: temp, Name: name}, func() error { return moveExclusive(d.root, temp, name) })
 	if errors.Is(moveErr, errors.ErrUnsupported) {
 		return fmt.Errorf("the file system knows neither hard links nor a rename that does not overwrite: %w", err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io/fs"
 	"os"
+	"path"
 
 	"golang.org/x/sys/unix"
 )
@@ -67,8 +68,8 @@ const (
 	bcachefsMagic = 0xca451a4e
 )
 
-// sweep removes the file temp of folder unless somebody writes it.
-func sweep(folder *os.Root, temp string) (size int64, removed bool, err error) {
+// sweep removes the file temp of folder, that for unfinished files, unless somebody writes it.
+func (d *Dir) sweep(folder *os.Root, temp string) (size int64, removed bool, err error) {
 	info, err := folder.Lstat(temp)
 	if err != nil || !info.Mode().IsRegular() {
 		return 0, false, ignoreMissing(err)
@@ -86,7 +87,8 @@ func sweep(folder *os.Root, temp string) (size int64, removed bool, err error) {
 	}
 	// The name is that of the file that is locked: names are random, never
 	// used twice, and only removed.
-	if err := folder.Remove(temp); err != nil {
+	err = d.do(Call{Op: Unlink, Name: path.Join(d.temp, temp)}, func() error { return folder.Remove(temp) })
+	if err != nil {
 		return 0, false, ignoreMissing(err)
 	}
 	return info.Size(), true, nil

@@ -14,4 +14,4 @@ func keep(*os.File) (*os.File, error) { return nil, nil }
 func sweepable(*os.File) bool { return false }
 
 // sweep would remove an abandoned file.
-func sweep(*os.Root, string) (int64, bool, error) { return 0, false, nil }
+func (*Dir) sweep(*os.Root, string) (int64, bool, error) { return 0, false, nil }

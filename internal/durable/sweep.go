@@ -47,7 +47,7 @@ func (d *Dir) Sweep(ctx context.Context) (files int, bytes int64, err error) {
 		if !tempName.MatchString(name) {
 			continue
 		}
-		size, removed, err := sweep(folder, name)
+		size, removed, err := d.sweep(folder, name)
 		if err != nil {
 			return files, bytes, err
 		}
