@@ -1,0 +1,308 @@
+package crash
+
+import (
+	"bytes"
+	"log"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"restante/internal/durable"
+	"restante/repair"
+	"restante/repo"
+	"restante/seal"
+	"restante/snapshot"
+)
+
+// authoring tells the test binary to be the process that a script is done by.
+const authoring = "RESTANTE_CRASH_AUTHOR"
+
+// scripts are what is recorded.
+var scripts = map[string]func(*author, keyring){
+	"life":   life,
+	"keys":   changeKeys,
+	"repair": damageAndRepair,
+}
+
+// life makes a repository, backs up, forgets and prunes.
+func life(a *author, k keyring) {
+	a.create("owner", k.lock("owner"))
+	a.write("alice", "1", "2", "3", "4")
+	a.write("bob", "1", "2")
+	first := a.backUp()
+	a.expunge("alice", "1", "2")
+	a.write("alice", "5")
+	a.write("carol", "1")
+	second := a.backUp()
+	a.expunge("bob", "1", "2")
+	a.write("bob", "3")
+	third := a.backUp()
+	a.forget(first)
+	if report := a.clean(); report.Repacked == 0 || report.Deleted == 0 {
+		a.t.Errorf("nothing was rewritten: %+v", report)
+	}
+	a.write("alice", "6")
+	a.backUp()
+	a.forget(second, third)
+	a.takeBack(second)
+	a.step("hold", nil, func(r *repo.Repository) {
+		session, err := seal.ParseSession(second)
+		must(a.t, err)
+		for range 2 { // the second takes the first one's place
+			_, err = r.Hold(a.t.Context(), repo.Hold{Snapshot: session, Reason: "a test", By: "tester", Made: time.Now()})
+			must(a.t, err)
+		}
+		_, err = r.Release(a.t.Context(), session)
+		must(a.t, err)
+	}, nil)
+	a.expunge("alice", "3", "4", "5", "6")
+	last := a.backUp()
+	a.forget(second)
+	if report := a.clean(); report.Deleted == 0 {
+		a.t.Errorf("nothing was deleted: %+v", report)
+	}
+	a.clean()
+	if len(a.now.Committed) != 2 || a.now.Committed[last].Files == nil {
+		a.t.Errorf("%d snapshots are left", len(a.now.Committed))
+	}
+}
+
+// changeKeys adds keys, puts one in another's place, and removes one.
+func changeKeys(a *author, k keyring) {
+	a.create("owner", k.lock("owner"))
+	a.write("alice", "1", "2")
+	a.backUp()
+	add := func(name string, role seal.Role) func(r *repo.Repository) {
+		return func(r *repo.Repository) {
+			_, err := r.AddKey(a.t.Context(), role, name, k.lock(name))
+			must(a.t, err)
+		}
+	}
+	remove := func(name string) func(r *repo.Repository) {
+		return func(r *repo.Repository) {
+			for _, key := range r.Keys() {
+				if key.Label == name {
+					must(a.t, r.RemoveKey(a.t.Context(), key))
+				}
+			}
+		}
+	}
+	a.step("key add", nil, add("writer", seal.Writer), func(n *note) { n.Keys = []string{"owner", "writer"} })
+	// key passwd
+	a.step("key passwd, adding", nil, add("new", seal.Owner), func(n *note) { n.Keys = []string{"owner", "writer", "new"} })
+	a.unlock = k.unlock("new")
+	a.step("key passwd, removing", func(n *note) { n.Keys = []string{"new", "writer"} }, remove("test"),
+		func(n *note) { n.Keys, n.NoKeys = []string{"new", "writer"}, []string{"owner"} })
+	a.write("alice", "3")
+	a.backUp()
+	a.step("key remove", func(n *note) { n.Keys = []string{"new"} }, remove("writer"),
+		func(n *note) { n.Keys, n.NoKeys = []string{"new"}, []string{"owner", "writer"} })
+}
+
+// damageAndRepair damages the index and a pack, and mends what can be mended.
+func damageAndRepair(a *author, k keyring) {
+	a.create("owner", k.lock("owner"))
+	a.write("alice", "1", "2", "3")
+	first := a.backUp()
+	a.write("bob", "1", "2")
+	second := a.backUp()
+
+	a.now.Damaged = true
+	a.destroy(a.objects("index")[0], nil)
+	a.repair("repair index", func(r *repo.Repository) error {
+		_, err := r.RepairIndex(a.t.Context(), repo.RepairOptions{User: "tester"})
+		return err
+	})
+	a.lose(first, "alice/")
+	a.lose(second, "alice/")
+	a.destroy(a.packOf(first), func(data []byte) { data[seal.PrefixSize(seal.ModePublic)+20] ^= 1 })
+	a.repair("check", func(r *repo.Repository) error {
+		_, err := a.check(r)
+		return err
+	})
+	a.repair("repair packs", func(r *repo.Repository) error {
+		_, err := r.RepairPacks(a.t.Context(), nil, repo.RepairOptions{User: "tester"})
+		return err
+	})
+	a.repairSnapshots()
+	a.now.Damaged = false
+	a.backUp()
+	a.clean()
+}
+
+// lose says what the damage to come may take of a snapshot.
+func (a *author) lose(id, prefix string) {
+	for p := range a.now.Committed[id].Files {
+		if strings.HasPrefix(p, prefix) {
+			a.now.Lost[p] = true
+		}
+	}
+}
+
+// repair does a step of a repair.
+func (a *author) repair(name string, fn func(*repo.Repository) error) {
+	a.t.Helper()
+	a.step(name, nil, func(r *repo.Repository) { must(a.t, fn(r)) }, nil)
+}
+
+// repairSnapshots has snapshots replaced, and reads which files the new ones have.
+func (a *author) repairSnapshots() {
+	a.t.Helper()
+	replaced := map[string]string{}
+	a.step("repair snapshots", func(n *note) { n.Unsure, n.Committed = n.Committed, map[string]taken{} }, func(r *repo.Repository) {
+		report, err := repair.Snapshots(a.t.Context(), r, repair.Options{User: "tester"})
+		must(a.t, err)
+		for _, s := range report.Repaired {
+			replaced[s.New] = s.Old
+		}
+	}, func(n *note) {
+		r, end, err := a.open()
+		must(a.t, err)
+		defer end()
+		all, err := r.Snapshots(a.t.Context(), nil)
+		must(a.t, err)
+		for _, o := range all {
+			record, err := snapshot.DecodeSnapshot(o.Payload)
+			must(a.t, err)
+			if old, ok := replaced[o.ID.String()]; ok {
+				files, _, err := a.restored(r, record)
+				must(a.t, err)
+				n.Pruned[old] = n.Committed[old]
+				delete(n.Committed, old)
+				n.Committed[o.ID.String()] = taken{Files: files, Origin: old}
+			}
+		}
+	})
+	if len(replaced) != 2 {
+		a.t.Errorf("%d snapshots were repaired", len(replaced))
+	}
+}
+
+// objects returns the paths of the objects of a folder, the oldest first.
+func (a *author) objects(folder string) (paths []string) {
+	a.t.Helper()
+	times := map[string]time.Time{}
+	must(a.t, filepath.WalkDir(filepath.Join(a.dir, folder), func(path string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		info, err := e.Info()
+		if err == nil {
+			times[path] = info.ModTime()
+			paths = append(paths, path)
+		}
+		return err
+	}))
+	slices.SortFunc(paths, func(x, y string) int { return times[x].Compare(times[y]) })
+	return paths
+}
+
+// packOf returns the path of the first data pack of a session.
+func (a *author) packOf(session string) string {
+	a.t.Helper()
+	for _, path := range a.objects("packs") {
+		data, err := os.ReadFile(path)
+		must(a.t, err)
+		h, err := seal.ParseHeader(data)
+		must(a.t, err)
+		if h.Kind == seal.KindDataPack && h.Session.String() == session {
+			return path
+		}
+	}
+	a.t.Fatal("there is no such pack")
+	return ""
+}
+
+// destroy removes an object, or changes its bytes, as the disk may at any time.
+func (a *author) destroy(path string, change func([]byte)) {
+	a.t.Helper()
+	a.rec.note(a.copied())
+	data, err := os.ReadFile(path)
+	must(a.t, err)
+	must(a.t, os.Remove(path))
+	ops := []durable.Op{durable.Unlink}
+	if change != nil {
+		change(data)
+		must(a.t, os.WriteFile(path, data, 0o600))
+		ops = append(ops, durable.Create, durable.Write, durable.Sync)
+	}
+	var calls []durable.Call
+	for _, op := range ops {
+		calls = append(calls, durable.Call{Op: op, Dir: filepath.Dir(path), Name: filepath.Base(path), Data: data})
+	}
+	a.rec.mu.Lock()
+	defer a.rec.mu.Unlock()
+	a.rec.write(append(calls, durable.Call{Op: durable.SyncFolder, Dir: filepath.Dir(path), Name: "."})...)
+}
+
+// A keyring is a folder of key files, by name.
+type keyring struct {
+	t   *testing.T
+	dir string
+}
+
+// newKeyring makes key files that open without scrypt.
+func newKeyring(t *testing.T) keyring {
+	k := keyring{t, t.TempDir()}
+	for _, name := range []string{"owner", "new", "writer"} {
+		file, recipient, err := seal.NewIdentity("for a test")
+		must(t, err)
+		must(t, os.WriteFile(filepath.Join(k.dir, name), file, 0o600))
+		must(t, os.WriteFile(filepath.Join(k.dir, name+".recipient"), []byte(recipient), 0o600))
+	}
+	return k
+}
+
+func (k keyring) lock(name string) func(*seal.Keys) ([]byte, error) {
+	recipient, err := os.ReadFile(filepath.Join(k.dir, name+".recipient"))
+	must(k.t, err)
+	return func(keys *seal.Keys) ([]byte, error) { return seal.LockRecipient(keys, string(recipient)) }
+}
+
+func (k keyring) unlock(name string) seal.Unlocker {
+	file, err := os.ReadFile(filepath.Join(k.dir, name))
+	must(k.t, err)
+	unlock, err := seal.Identities(file)
+	must(k.t, err)
+	return unlock
+}
+
+// TestAuthor is the child process: it does a script and records it.
+func TestAuthor(t *testing.T) {
+	dir := os.Getenv(authoring)
+	if dir == "" {
+		t.Skip("this is the process that other tests start")
+	}
+	out, err := os.Create(filepath.Join(dir, "record"))
+	must(t, err)
+	k := keyring{t, filepath.Join(dir, "keys")}
+	none := func() map[string]taken { return map[string]taken{} }
+	a := &author{t: t, mail: filepath.Join(dir, "mail"),
+		user: user{t.Context(), filepath.Join(dir, "disk", "repository"), filepath.Join(dir, "cache"), k.unlock("owner"), log.New(os.Stderr, "warning: ", 0)},
+		now:  note{Committed: none(), Unsure: none(), Forgotten: none(), Pruned: none(), Lost: map[string]bool{}}}
+	for _, folder := range []string{a.mail, filepath.Dir(a.dir), a.cache} {
+		must(t, os.Mkdir(folder, 0o700))
+	}
+	a.rec = record(t, filepath.Dir(a.dir), out)
+	scripts[filepath.Base(dir)](a, k)
+	must(t, a.rec.err)
+	must(t, out.Close())
+}
+
+// recorded has a child process do a script, and returns its record.
+func recorded(t *testing.T, script string, k keyring) []event {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), script)
+	must(t, os.Mkdir(dir, 0o700))
+	must(t, os.Symlink(k.dir, filepath.Join(dir, "keys")))
+	cmd := exec.Command(os.Args[0], "-test.run=^TestAuthor$", "-test.count=1")
+	cmd.Env = append(os.Environ(), authoring+"="+dir)
+	if out, err := cmd.CombinedOutput(); err != nil || bytes.Contains(out, []byte("warning: ")) {
+		t.Fatalf("%s: %v\n%s", script, err, out)
+	}
+	return readRecord(t, filepath.Join(dir, "record"))
+}
