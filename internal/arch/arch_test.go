@@ -59,7 +59,9 @@ var allowed = map[string][]string{
 	"internal/durable": {},
 	"internal/glob":    {},
 	"internal/mailgen": {},
-	"internal/torture": {},
+
+	"internal/torture":       {},
+	"internal/torture/crash": {},
 
 	"internal/tools/bench":   {},
 	"internal/tools/mailgen": {"internal/mailgen"},

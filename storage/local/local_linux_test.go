@@ -13,30 +13,13 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"restante/internal/torture"
 	"restante/storage"
 	"restante/storage/local"
 )
 
-// smallDisk mounts a file system of size bytes.
-func smallDisk(t *testing.T, size int) string {
-	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("mounting a small file system needs root")
-	}
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", size)); err != nil {
-		t.Skipf("mounting a small file system: %v", err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Errorf("unmounting %s: %v", dir, err)
-		}
-	})
-	return dir
-}
-
 func TestDiskFull(t *testing.T) {
-	dir := smallDisk(t, 1<<20)
+	dir := torture.SmallDisk(t, 1<<20)
 	s, err := local.Create(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -81,7 +64,7 @@ func TestDiskFull(t *testing.T) {
 // TestNoInodes fills a file system's table of files, so that not even an
 // empty file or a folder can be made.
 func TestNoInodes(t *testing.T) {
-	dir := smallDisk(t, 1<<20)
+	dir := torture.SmallDisk(t, 1<<20)
 	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, "nr_inodes=8"); err != nil {
 		t.Skipf("limiting the number of files: %v", err)
 	}
@@ -119,7 +102,7 @@ func TestNoInodes(t *testing.T) {
 }
 
 func TestReadOnlyMount(t *testing.T) {
-	dir := smallDisk(t, 1<<20)
+	dir := torture.SmallDisk(t, 1<<20)
 	s, err := local.Create(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -144,7 +127,7 @@ func TestReadOnlyMount(t *testing.T) {
 // TestUnmountedDisk has a repository on a disk that is taken away: what is
 // left is the empty folder that it was mounted on.
 func TestUnmountedDisk(t *testing.T) {
-	dir := smallDisk(t, 1<<20)
+	dir := torture.SmallDisk(t, 1<<20)
 	s, err := local.Create(dir)
 	if err != nil {
 		t.Fatal(err)
@@ -161,7 +144,7 @@ func TestUnmountedDisk(t *testing.T) {
 	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 0 {
 		t.Errorf("below the mount point there is %v, %v", entries, err)
 	}
-	// For the clean-up of smallDisk.
+	// For the clean-up of SmallDisk.
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, ""); err != nil {
 		t.Fatal(err)
 	}

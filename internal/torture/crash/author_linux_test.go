@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"log"
 	"maps"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -128,6 +129,7 @@ func contentOf(dir string) (map[string]string, error) {
 type author struct {
 	user
 	t    *testing.T
+	rng  *rand.Rand
 	mail string // folder of the mail store
 	rec  *recorder
 	now  note
@@ -197,12 +199,18 @@ func (a *author) expunge(folder string, names ...string) {
 	}
 }
 
-// backUp takes a snapshot and returns its ID.
-func (a *author) backUp() (id string) {
+// store reads what is to be backed up.
+func (a *author) store() {
 	a.t.Helper()
 	var err error
 	a.now.Store, err = contentOf(a.mail)
 	must(a.t, err)
+}
+
+// backUp takes a snapshot and returns its ID.
+func (a *author) backUp() (id string) {
+	a.t.Helper()
+	a.store()
 	a.step("backup", nil, func(r *repo.Repository) {
 		result, err := a.backup(r, a.mail)
 		must(a.t, err)
@@ -251,17 +259,50 @@ func (a *author) takeBack(id string) {
 	})
 }
 
+// pruned says what holds of forgotten snapshots when a prune has begun.
+func pruned(n *note) {
+	maps.Copy(n.Pruned, n.Forgotten)
+	clear(n.Forgotten)
+}
+
 // clean prunes, and returns what that did.
 func (a *author) clean() (report *gc.Report) {
 	a.t.Helper()
-	pruned := func(n *note) {
-		maps.Copy(n.Pruned, n.Forgotten)
-		clear(n.Forgotten)
-	}
 	a.step("prune", pruned, func(r *repo.Repository) {
 		var err error
 		report, err = a.prune(r)
 		must(a.t, err)
 	}, pruned)
 	return report
+}
+
+// diesIn does one thing, in which the process dies at one of so many calls. What holds
+// meanwhile holds from then on.
+func (a *author) diesIn(name string, calls int, during func(*note), do func(*repo.Repository) error) {
+	a.t.Helper()
+	if during != nil {
+		during(&a.now)
+	}
+	a.now.Step, a.warn = name, nil
+	a.rec.note(a.copied())
+	r, _, err := a.open()
+	must(a.t, err)
+	a.rec.dieAt(1 + a.rng.IntN(calls))
+	if err := do(r); err != nil && !errors.Is(err, errDead) {
+		a.t.Errorf("%s: %v", name, err)
+	}
+}
+
+// takeStock looks whether a backup that was killed had made its snapshot.
+func (a *author) takeStock() {
+	a.t.Helper()
+	a.step("begin", nil, func(r *repo.Repository) {
+		all, err := r.Snapshots(a.t.Context(), nil)
+		must(a.t, err)
+		for _, o := range all {
+			if id := o.ID.String(); a.now.Committed[id].Files == nil {
+				a.now.Committed[id] = taken{a.now.Store, id}
+			}
+		}
+	}, nil)
 }

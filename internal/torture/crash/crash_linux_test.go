@@ -19,7 +19,8 @@ type explorer struct {
 	disk   *disk
 	now    *note
 	notes  int
-	random int // how many states of all undecided things are tried at random at each point
+	random int    // how many states of all undecided things are tried at random at each point
+	only   string // the steps in which anything is tried; "" for all
 	// Of every so many folders, and storages, that are new, one is tried.
 	folders, storages int
 
@@ -30,7 +31,7 @@ type explorer struct {
 }
 
 func newExplorer(m *machine, seed uint64) *explorer {
-	return &explorer{m: m, rng: rand.New(rand.NewPCG(seed, 1)), disk: newDisk(), now: &note{}, random: 8, folders: 1, storages: 1,
+	return &explorer{m: m, rng: rand.New(rand.NewPCG(seed, 1)), disk: newDisk(), now: &note{}, random: torture.Rounds(4, 24), folders: 1, storages: 1,
 		known: map[uint64]bool{}, views: map[uint64]bool{}, seen: map[[2]uint64]bool{}}
 }
 
@@ -50,6 +51,9 @@ func (x *explorer) explore(events []event) error {
 			if err := x.disk.apply(c); err != nil {
 				return err
 			}
+		}
+		if x.only != "" && x.now.Step != x.only {
+			continue
 		}
 		x.points++
 		if err := x.point(); err != nil {
@@ -138,18 +142,28 @@ func (x *explorer) try(tree []found) error {
 // After a crash at any point nothing that was committed is lost, nothing is broken,
 // and work goes on.
 func TestCrashes(t *testing.T) {
-	k := newKeyring(t)
-	for name := range scripts {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			events := recorded(t, name, k)
-			x := newExplorer(newMachine(t, k, events), torture.Seed(t))
-			x.folders, x.storages = torture.Rounds(40, 1), torture.Rounds(20, 1)
-			if err := x.explore(events); err != nil {
-				t.Error(err)
-			}
-			torture.Report(t, "%d crash points, %d states, %d folders, %d storages; %d folders made, %d used as repositories",
-				x.points, x.states, len(x.known), len(x.views), x.looked, x.used)
-		})
+	if testing.Short() {
+		t.Skip("it makes some hundred repositories")
+	}
+	k, seed := newKeyring(t), torture.Seed(t)
+	for name, parts := range scripts {
+		rounds := 1
+		if len(parts) > 1 { // where a process dies is up to chance
+			rounds = torture.Rounds(1, 5)
+		}
+		for round := range rounds {
+			t.Run(fmt.Sprint(name, round), func(t *testing.T) {
+				t.Parallel()
+				seed := seed + uint64(round)
+				events := recorded(t, name, k, seed)
+				x := newExplorer(newMachine(t, k, events), seed)
+				x.folders, x.storages = torture.Rounds(50, 1), torture.Rounds(16, 1)
+				if err := x.explore(events); err != nil {
+					t.Error(err)
+				}
+				torture.Report(t, "%d crash points, %d states, %d folders, %d storages; %d folders made, %d used as repositories",
+					x.points, x.states, len(x.known), len(x.views), x.looked, x.used)
+			})
+		}
 	}
 }

@@ -44,6 +44,9 @@ func (n *name) now() *node {
 	return n.durable
 }
 
+// errReplay is the error of a record that cannot be.
+var errReplay = errors.New("replaying")
+
 func newDisk() *disk {
 	d := &disk{}
 	d.root = d.node(true)
@@ -127,7 +130,7 @@ func (d *disk) apply(c durable.Call) error {
 		err = errors.ErrUnsupported
 	}
 	if err != nil {
-		return fmt.Errorf("replaying %s %s: %w", c.Op, c.Name, err)
+		return fmt.Errorf("%w: %s %s: %w", errReplay, c.Op, c.Name, err)
 	}
 	return nil
 }

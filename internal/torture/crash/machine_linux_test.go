@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"restante/internal/torture"
 	"restante/repair"
 	"restante/repo"
 	"restante/seal"
@@ -33,7 +34,7 @@ type machine struct {
 }
 
 func newMachine(t *testing.T, k keyring, events []event) *machine {
-	m := &machine{keys: k, all: map[string]taken{}, dir: t.TempDir(), made: map[string]bool{}}
+	m := &machine{keys: k, all: map[string]taken{}, dir: torture.Memory(t), made: map[string]bool{}}
 	for _, e := range events {
 		if n := e.Note; n != nil {
 			for _, some := range []map[string]taken{n.Committed, n.Unsure, n.Forgotten, n.Pruned} {
@@ -250,7 +251,9 @@ func (u *run) unsure(have map[string]bool) error {
 	want := maps.Clone(u.n.Unsure)
 	maps.DeleteFunc(want, func(_ string, s taken) bool { return have[s.Origin] })
 	err := u.r.EachForgotten(u.ctx, func(o repo.ForgottenObject, err error) error {
-		delete(want, o.ID.String())
+		if !u.n.Damaged { // else another has taken its place
+			delete(want, o.ID.String())
+		}
 		return err
 	})
 	for id := range want {
@@ -362,12 +365,8 @@ func (u *run) goOn() error {
 
 // store returns a folder with a mail store.
 func (m *machine) store(files map[string]string) (string, error) {
-	dir := filepath.Join(m.dir, fmt.Sprintf("mail%d", len(m.made)))
-	var names []string
-	for _, name := range slices.Sorted(maps.Keys(files)) {
-		names = append(names, name)
-	}
-	dir = filepath.Join(m.dir, "mail"+strings.ReplaceAll(strings.Join(names, ","), "/", "."))
+	names := slices.Sorted(maps.Keys(files))
+	dir := filepath.Join(m.dir, "mail"+strings.ReplaceAll(strings.Join(names, ","), "/", "."))
 	if m.made[dir] {
 		return dir, nil
 	}
@@ -376,10 +375,11 @@ func (m *machine) store(files map[string]string) (string, error) {
 		return "", err
 	}
 	for name, data := range files {
-		box := path.Dir(path.Dir(name))
-		for _, part := range []string{"cur", "new", "tmp"} {
-			if err := os.MkdirAll(filepath.Join(dir, box, part), 0o700); err != nil {
-				return "", err
+		if box, ok := strings.CutSuffix(path.Dir(name), "/cur"); ok {
+			for _, part := range []string{"cur", "new", "tmp"} {
+				if err := os.MkdirAll(filepath.Join(dir, box, part), 0o700); err != nil {
+					return "", err
+				}
 			}
 		}
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(data), 0o600); err != nil {

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"restante/internal/durable"
@@ -32,6 +33,7 @@ type note struct {
 	NoKeys    []string          // of those that do not
 	Damaged   bool              // there is damage that no repair has mended yet
 	Lost      map[string]bool   // files that damage may have taken
+	Last      bool              // the process says no more
 }
 
 // A taken snapshot is one as it was taken.
@@ -40,12 +42,18 @@ type taken struct {
 	Origin string // the ID of the snapshot that this one replaced, else its own
 }
 
+// errDead is the error of every call of a process that has died.
+var errDead = errors.New("the process is dead")
+
 // A recorder writes down what package durable does below a folder.
 type recorder struct {
-	base string
-	mu   sync.Mutex // guards out, and orders calls
-	out  *gob.Encoder
-	err  error
+	base    string
+	noLinks bool // the file system knows no hard links
+
+	mu  sync.Mutex // guards the following, and orders calls
+	out *gob.Encoder
+	err error
+	die int // how many calls are left, and one; 0 if it does not die
 }
 
 // record begins a record; its paths are relative to base.
@@ -58,11 +66,26 @@ func record(t *testing.T, base string, out io.Writer) *recorder {
 func (r *recorder) watch(c durable.Call, do func() error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	switch {
+	case r.die == 1:
+		return errDead
+	case r.die > 1:
+		r.die--
+	case r.noLinks && c.Op == durable.Link:
+		return syscall.EPERM
+	}
 	err := do()
 	if err == nil {
 		r.write(c)
 	}
 	return err
+}
+
+// dieAt has the process die at the n-th call from now, counted from 1.
+func (r *recorder) dieAt(n int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.die = n
 }
 
 // write records calls. The caller holds r.mu.

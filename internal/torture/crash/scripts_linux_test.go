@@ -2,30 +2,39 @@ package crash
 
 import (
 	"bytes"
+	"fmt"
 	"log"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
-	"strings"
+	"strconv"
 	"testing"
 	"time"
 
 	"restante/internal/durable"
+	"restante/internal/torture"
 	"restante/repair"
 	"restante/repo"
 	"restante/seal"
 	"restante/snapshot"
 )
 
-// authoring tells the test binary to be the process that a script is done by.
-const authoring = "RESTANTE_CRASH_AUTHOR"
+// authoring tells the test binary to be the process that does a part of the script
+// that a folder is named after.
+const (
+	authoring     = "RESTANTE_CRASH_AUTHOR"
+	authoringPart = "RESTANTE_CRASH_PART"
+)
 
-// scripts are what is recorded.
-var scripts = map[string]func(*author, keyring){
-	"life":   life,
-	"keys":   changeKeys,
-	"repair": damageAndRepair,
+// scripts are what is recorded. Each part is done by a process of its own.
+var scripts = map[string][]func(*author, keyring){
+	"life":    {life},
+	"keys":    {changeKeys},
+	"repair":  {damageAndRepair},
+	"renames": {withoutLinks},
+	"killed":  {killedBackup, killedPrune, afterKills},
 }
 
 // life makes a repository, backs up, forgets and prunes.
@@ -107,19 +116,20 @@ func changeKeys(a *author, k keyring) {
 func damageAndRepair(a *author, k keyring) {
 	a.create("owner", k.lock("owner"))
 	a.write("alice", "1", "2", "3")
+	must(a.t, os.WriteFile(filepath.Join(a.mail, "notes"), bytes.Repeat([]byte("what is no mail\n"), 100), 0o600))
 	first := a.backUp()
 	a.write("bob", "1", "2")
-	second := a.backUp()
+	a.backUp()
 
 	a.now.Damaged = true
-	a.destroy(a.objects("index")[0], nil)
+	index := a.objects("index")[0]
+	a.damage(index, nil)
+	a.destroyed(index, nil)
 	a.repair("repair index", func(r *repo.Repository) error {
 		_, err := r.RepairIndex(a.t.Context(), repo.RepairOptions{User: "tester"})
 		return err
 	})
-	a.lose(first, "alice/")
-	a.lose(second, "alice/")
-	a.destroy(a.packOf(first), func(data []byte) { data[seal.PrefixSize(seal.ModePublic)+20] ^= 1 })
+	a.damageSome(a.packOf(first))
 	a.repair("check", func(r *repo.Repository) error {
 		_, err := a.check(r)
 		return err
@@ -134,13 +144,53 @@ func damageAndRepair(a *author, k keyring) {
 	a.clean()
 }
 
-// lose says what the damage to come may take of a snapshot.
-func (a *author) lose(id, prefix string) {
-	for p := range a.now.Committed[id].Files {
-		if strings.HasPrefix(p, prefix) {
-			a.now.Lost[p] = true
+// withoutLinks works on a file system that has no hard links.
+func withoutLinks(a *author, k keyring) {
+	a.rec.noLinks = true
+	a.create("owner", k.lock("owner"))
+	a.write("alice", "1", "2")
+	first := a.backUp()
+	a.expunge("alice", "1")
+	a.write("bob", "1")
+	a.backUp()
+	a.forget(first)
+	a.clean()
+}
+
+// The three parts of a script in which processes are killed, and the machine
+// crashes while others do their work.
+func killedBackup(a *author, k keyring) {
+	a.create("owner", k.lock("owner"))
+	a.write("alice", "1", "2", "3")
+	a.backUp()
+	a.write("bob", "1")
+	a.store()
+	a.diesIn("backup", 45, nil, func(r *repo.Repository) error {
+		_, err := a.backup(r, a.mail)
+		return err
+	})
+}
+
+func killedPrune(a *author, _ keyring) {
+	a.takeStock()
+	a.expunge("alice", "1", "2")
+	a.backUp()
+	for id := range a.now.Committed {
+		if len(a.now.Committed) > 1 && a.now.Committed[id].Files["alice/cur/1700000001.mx:2,S"] != "" {
+			a.forget(id)
 		}
 	}
+	a.diesIn("prune", 45, pruned, func(r *repo.Repository) error {
+		_, err := a.prune(r)
+		return err
+	})
+}
+
+func afterKills(a *author, _ keyring) {
+	a.takeStock()
+	a.write("carol", "1")
+	a.backUp()
+	a.clean()
 }
 
 // repair does a step of a repair.
@@ -217,23 +267,69 @@ func (a *author) packOf(session string) string {
 	return ""
 }
 
-// destroy removes an object, or changes its bytes, as the disk may at any time.
-func (a *author) destroy(path string, change func([]byte)) {
+// damageSome changes a byte of a pack, one that some files need and others do not.
+func (a *author) damageSome(pack string) {
 	a.t.Helper()
-	a.rec.note(a.copied())
-	data, err := os.ReadFile(path)
+	data, err := os.ReadFile(pack)
 	must(a.t, err)
+	for at := seal.PrefixSize(seal.ModePublic); at < len(data); at += 64 {
+		changed := bytes.Clone(data)
+		changed[at] ^= 1
+		a.damage(pack, changed)
+		all := a.lose()
+		if n := len(a.now.Lost); n > 0 && n < all {
+			a.destroyed(pack, changed)
+			return
+		}
+	}
+	a.t.Error("no byte is one that some files need and others do not")
+}
+
+// lose finds out which files can no longer be restored, of how many.
+func (a *author) lose() (all int) {
+	a.t.Helper()
+	r, end, err := a.open()
+	must(a.t, err)
+	defer end()
+	clear(a.now.Lost)
+	must(a.t, r.EachSnapshot(a.t.Context(), func(o repo.SnapshotObject, err error) error {
+		must(a.t, err)
+		record, err := snapshot.DecodeSnapshot(o.Payload)
+		must(a.t, err)
+		files, _, err := a.restored(r, record)
+		must(a.t, err)
+		want := a.now.Committed[o.ID.String()].Files
+		for p := range want {
+			if _, ok := files[p]; !ok {
+				a.now.Lost[p] = true
+			}
+		}
+		all = max(all, len(want))
+		return nil
+	}))
+	return all
+}
+
+// damage has an object be other bytes, or gone if they are nil, as the disk may have it at any time.
+func (a *author) damage(path string, data []byte) {
+	a.t.Helper()
 	must(a.t, os.Remove(path))
-	ops := []durable.Op{durable.Unlink}
-	if change != nil {
-		change(data)
+	if data != nil {
 		must(a.t, os.WriteFile(path, data, 0o600))
+	}
+}
+
+// destroyed records what damage has done.
+func (a *author) destroyed(path string, data []byte) {
+	ops := []durable.Op{durable.Unlink}
+	if data != nil {
 		ops = append(ops, durable.Create, durable.Write, durable.Sync)
 	}
 	var calls []durable.Call
 	for _, op := range ops {
 		calls = append(calls, durable.Call{Op: op, Dir: filepath.Dir(path), Name: filepath.Base(path), Data: data})
 	}
+	a.rec.note(a.copied())
 	a.rec.mu.Lock()
 	defer a.rec.mu.Unlock()
 	a.rec.write(append(calls, durable.Call{Op: durable.SyncFolder, Dir: filepath.Dir(path), Name: "."})...)
@@ -271,38 +367,53 @@ func (k keyring) unlock(name string) seal.Unlocker {
 	return unlock
 }
 
-// TestAuthor is the child process: it does a script and records it.
+// TestAuthor is the child process: it does a part of a script and records it.
 func TestAuthor(t *testing.T) {
 	dir := os.Getenv(authoring)
 	if dir == "" {
 		t.Skip("this is the process that other tests start")
 	}
-	out, err := os.Create(filepath.Join(dir, "record"))
+	part, err := strconv.Atoi(os.Getenv(authoringPart))
 	must(t, err)
 	k := keyring{t, filepath.Join(dir, "keys")}
 	none := func() map[string]taken { return map[string]taken{} }
-	a := &author{t: t, mail: filepath.Join(dir, "mail"),
-		user: user{t.Context(), filepath.Join(dir, "disk", "repository"), filepath.Join(dir, "cache"), k.unlock("owner"), log.New(os.Stderr, "warning: ", 0)},
+	a := &author{t: t, mail: filepath.Join(dir, "mail"), rng: rand.New(rand.NewPCG(torture.Seed(t), uint64(part))),
+		user: user{t.Context(), filepath.Join(dir, "disk", repository), filepath.Join(dir, "cache"), k.unlock("owner"), log.New(os.Stderr, "warning: ", 0)},
 		now:  note{Committed: none(), Unsure: none(), Forgotten: none(), Pruned: none(), Lost: map[string]bool{}}}
-	for _, folder := range []string{a.mail, filepath.Dir(a.dir), a.cache} {
-		must(t, os.Mkdir(folder, 0o700))
+	if part == 0 {
+		for _, folder := range []string{a.mail, filepath.Dir(a.dir), a.cache} {
+			must(t, os.Mkdir(folder, 0o700))
+		}
+	} else {
+		events := readRecord(t, recordOf(dir, part-1))
+		a.now = *events[slices.IndexFunc(events, func(e event) bool { return e.Note != nil && e.Note.Last })].Note
+		a.now.Last = false
 	}
+	out, err := os.Create(recordOf(dir, part))
+	must(t, err)
 	a.rec = record(t, filepath.Dir(a.dir), out)
-	scripts[filepath.Base(dir)](a, k)
+	scripts[filepath.Base(dir)][part](a, k)
+	a.now.Last = true
+	a.rec.note(a.now)
 	must(t, a.rec.err)
 	must(t, out.Close())
 }
 
-// recorded has a child process do a script, and returns its record.
-func recorded(t *testing.T, script string, k keyring) []event {
+func recordOf(dir string, part int) string { return filepath.Join(dir, fmt.Sprint("record", part)) }
+
+// recorded has child processes do a script, and returns their record.
+func recorded(t *testing.T, script string, k keyring, seed uint64) (events []event) {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), script)
+	dir := filepath.Join(torture.Memory(t), script)
 	must(t, os.Mkdir(dir, 0o700))
 	must(t, os.Symlink(k.dir, filepath.Join(dir, "keys")))
-	cmd := exec.Command(os.Args[0], "-test.run=^TestAuthor$", "-test.count=1")
-	cmd.Env = append(os.Environ(), authoring+"="+dir)
-	if out, err := cmd.CombinedOutput(); err != nil || bytes.Contains(out, []byte("warning: ")) {
-		t.Fatalf("%s: %v\n%s", script, err, out)
+	for part := range scripts[script] {
+		cmd := exec.Command(os.Args[0], "-test.run=^TestAuthor$", "-test.count=1")
+		cmd.Env = append(os.Environ(), authoring+"="+dir, fmt.Sprint(authoringPart, "=", part), fmt.Sprint("RESTANTE_SEED=", seed))
+		if out, err := cmd.CombinedOutput(); err != nil || bytes.Contains(out, []byte("warning: ")) {
+			t.Fatalf("%s: %v\n%s", script, err, out)
+		}
+		events = append(events, readRecord(t, recordOf(dir, part))...)
 	}
-	return readRecord(t, filepath.Join(dir, "record"))
+	return events
 }

@@ -1,0 +1,163 @@
+package crash
+
+import (
+	"errors"
+	"slices"
+	"strings"
+	"testing"
+
+	"restante/internal/durable"
+	"restante/storage"
+)
+
+// broken are records of programs that sync less than they have to, or do things
+// in another order. Each breaks one rule, in the steps of one kind.
+var broken = []struct {
+	name, script, step string
+	change             func([]event) []event
+}{
+	{"files are not synced", "life", "backup", without(func(c, _ durable.Call) bool { return c.Op == durable.Sync })},
+	{"no folder is synced", "life", "backup", without(func(c, _ durable.Call) bool { return c.Op == durable.SyncFolder })},
+	{"no folder above another is synced", "life", "backup", without(func(c, last durable.Call) bool {
+		return c.Op == durable.SyncFolder && last.Op == durable.SyncFolder
+	})},
+	{"the repository's own name is not synced", "life", "backup", without(func(c, _ durable.Call) bool { return c.Op == durable.SyncFolder && c.Name == "." })},
+	{"removals are not synced", "life", "prune", without(func(c, last durable.Call) bool {
+		return c.Op == durable.SyncFolder && last.Op == durable.Unlink && !unfinished(last.Name)
+	})},
+	{"a file is synced after it has its name", "life", "backup", syncedLate},
+	{"the snapshot comes before the index", "life", "backup", before("snapshots/", "index/")},
+	{"the index comes before the packs", "life", "backup", before("index/", "packs/")},
+	{"packs go before index objects", "life", "prune", before("-packs/", "index/")},
+	{"a key is listed before it is there", "keys", "key add", before("config/", "keys/")},
+	{"a snapshot goes before another takes its place", "repair", "repair snapshots", before("forgotten/", "snapshots/")},
+	{"a damaged pack goes before what is intact is in another", "repair", "repair packs", before("-packs/", "packs/")},
+}
+
+func unfinished(name string) bool {
+	return strings.HasPrefix(name, repository+"/"+storage.Temp+"/")
+}
+
+// op returns what an event of one call does.
+func op(e event) durable.Op {
+	if len(e.Calls) != 1 {
+		return ""
+	}
+	return e.Calls[0].Op
+}
+
+// without leaves out calls. It is told of the one before, too.
+func without(drop func(c, last durable.Call) bool) func([]event) []event {
+	return func(events []event) []event {
+		var last durable.Call
+		return slices.DeleteFunc(slices.Clone(events), func(e event) bool {
+			if op(e) == "" {
+				return false
+			}
+			gone := drop(e.Calls[0], last)
+			last = e.Calls[0]
+			return gone
+		})
+	}
+}
+
+// syncedLate has files synced when they have their names.
+func syncedLate(events []event) []event {
+	late := map[string]event{}
+	var out []event
+	for _, e := range events {
+		switch op(e) {
+		case durable.Sync:
+			late[e.Calls[0].Name] = e
+		case durable.Link:
+			out = append(out, e, late[e.Calls[0].From])
+		default:
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// before puts the objects of one folder, or with "-" before it their removal, before
+// what is done to those of another in the same step.
+func before(moved, mark string) func([]event) []event {
+	return func(events []event) []event {
+		var out, step, first []event
+		end := func() {
+			out = append(append(out, first...), step...)
+			first, step = nil, nil
+		}
+		marked := false
+		for _, group := range groups(events) {
+			name := nameOf(group)
+			switch {
+			case group[0].Note != nil:
+				end()
+				out, marked = append(out, group...), false
+				continue
+			case name == moved:
+				first = append(first, group...)
+				continue
+			case strings.TrimPrefix(name, "-") == mark && !marked:
+				out, step, marked = append(out, step...), nil, true
+			}
+			step = append(step, group...)
+		}
+		end()
+		return out
+	}
+}
+
+// groups parts a record at notes, at the beginning of each file, and at each removal of an object.
+func groups(events []event) (all [][]event) {
+	for _, e := range events {
+		begins := e.Note != nil || op(e) == durable.Create || op(e) == durable.Unlink && !unfinished(e.Calls[0].Name)
+		if begins || len(all) == 0 {
+			all = append(all, nil)
+		}
+		all[len(all)-1] = append(all[len(all)-1], e)
+	}
+	return all
+}
+
+// nameOf returns in which folder a group makes an object, or with "-" before it removes one.
+func nameOf(group []event) string {
+	for _, e := range group {
+		if op(e) != durable.Link && op(e) != durable.Unlink || unfinished(e.Calls[0].Name) {
+			continue
+		}
+		folder, _, _ := strings.Cut(strings.TrimPrefix(e.Calls[0].Name, repository+"/"), "/")
+		if op(e) == durable.Unlink {
+			return "-" + folder + "/"
+		}
+		return folder + "/"
+	}
+	return ""
+}
+
+// What breaks a rule is found: without that TestCrashes would say nothing.
+func TestBrokenRulesAreFound(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it makes some hundred repositories")
+	}
+	k := newKeyring(t)
+	records := map[string][]event{}
+	for _, b := range broken {
+		if records[b.script] == nil {
+			records[b.script] = recorded(t, b.script, k, 1)
+		}
+	}
+	for _, b := range broken {
+		t.Run(b.name, func(t *testing.T) {
+			t.Parallel()
+			events := b.change(records[b.script])
+			x := newExplorer(newMachine(t, k, events), 1)
+			x.only, x.folders, x.random = b.step, 10, 0
+			err := x.explore(events)
+			if err == nil || errors.Is(err, errReplay) {
+				t.Fatalf("after %d states: %v", x.states, err)
+			}
+			t.Logf("found after %d states: %v", x.states, err)
+		})
+	}
+}
