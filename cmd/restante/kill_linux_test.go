@@ -36,7 +36,8 @@ func TestKilledFirstBackups(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it writes several hundred MiB")
 	}
-	k := newKillStore(t)
+	k := newKillStore(t, t.TempDir())
+	k.fill(t)
 	whole := k.repository(t)
 	k.run(t, whole, "backup", "--jobs", fmt.Sprint(killJobs), k.mail)
 	want := k.pieces(t, whole)
@@ -70,11 +71,22 @@ func TestKilledFirstBackups(t *testing.T) {
 // test has a copy: with the same keys, so that the same is cut in the same places.
 type killStore struct{ dir, mail string }
 
-func newKillStore(t *testing.T) *killStore {
+// newKillStore returns one whose mail is still to be written.
+func newKillStore(t *testing.T, dir string) *killStore {
 	t.Helper()
-	dir := t.TempDir()
 	k := &killStore{dir: dir, mail: filepath.Join(dir, "vmail")}
 	check(t, os.Mkdir(k.mail, 0o700))
+	password := filepath.Join(dir, "password")
+	check(t, os.WriteFile(password, []byte("secret\n"), 0o600))
+	empty := filepath.Join(dir, "empty")
+	k.run(t, empty, "init", "--new-password-file", password)
+	k.run(t, empty, "key", "add", "--password-file", password, "--to-file", filepath.Join(dir, "key"))
+	return k
+}
+
+// fill writes so much mail that a backup of it takes seconds.
+func (k *killStore) fill(t *testing.T) {
+	t.Helper()
 	rnd := rand.NewChaCha8([32]byte{1})
 	body := make([]byte, 288)
 	for box := range 6 {
@@ -85,12 +97,6 @@ func newKillStore(t *testing.T) *killStore {
 		}
 		check(t, os.WriteFile(filepath.Join(k.mail, fmt.Sprint("user", box)), mbox.Bytes(), 0o600))
 	}
-	password := filepath.Join(dir, "password")
-	check(t, os.WriteFile(password, []byte("secret\n"), 0o600))
-	empty := filepath.Join(dir, "empty")
-	k.run(t, empty, "init", "--new-password-file", password)
-	k.run(t, empty, "key", "add", "--password-file", password, "--to-file", filepath.Join(dir, "key"))
-	return k
 }
 
 func check(t *testing.T, err error) {
