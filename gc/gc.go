@@ -10,7 +10,7 @@
 //  3. It marks packs that nothing needed was found in, and packs that are worth
 //     rewriting after what is needed of them has been copied.
 //  4. It lists snapshots and sessions again, and finds what the new ones need.
-//  5. It deletes packs under marks: first from the index, then themselves, then
+//  5. It makes durable what it has listed, and deletes packs under marks: first from the index, then themselves, then
 //     the mark. A pack waits until all open sessions have seen its mark, and for
 //     the time of grace, so that whoever is reading from it can finish.
 //  6. It removes intents of sessions that have ended.
@@ -273,6 +273,10 @@ func (p *pruner) round(ctx context.Context, fresh []blob.ID) error {
 		return err
 	}
 	if err := p.observe(ctx); err != nil {
+		return err
+	}
+	// What goes is not needed because of what was listed: that has to last.
+	if err := p.r.Settle(ctx, ""); err != nil {
 		return err
 	}
 	if err := p.sweep(ctx); err != nil {

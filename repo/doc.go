@@ -226,6 +226,11 @@
 // readers and who writes the tree, and three at most.
 // Whoever finds an index object gone that was listed lists them again: another has
 // taken its place, which was put before.
+// An object may be listed, or not be listed any more, before that is durable: when
+// its process was killed in that moment, or waits for the disk. Whoever relies on what
+// others did first makes that durable ([storage.Settler]): a session, when others have not
+// ended, before it adopts packs and uses pieces; who ends another's session; a repair and a
+// pruner, before anything goes; and who forgets a snapshot because there are others.
 // A put whose outcome is not known is settled by looking: when the name is
 // taken, and by the same bytes, it has succeeded.
 //

@@ -46,6 +46,10 @@ func (r *Repository) Forget(ctx context.Context, id seal.Session, by string) err
 	if err != nil && !errors.As(err, new(*DamageError)) {
 		return err
 	}
+	// The snapshot may go because of others that are listed: those have to last.
+	if err := r.Settle(ctx, "snapshots/"); err != nil {
+		return err
+	}
 	h := seal.Header{Kind: seal.KindForgotten, Mode: modeOf(seal.KindForgotten), Session: id}
 	data, err := r.sealRecord(h, forgotten{Time: now(), By: short(by, maxName)})
 	if err != nil {

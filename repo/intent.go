@@ -105,24 +105,9 @@ func (r *Repository) checkLocks(ctx context.Context, own seal.Session, mine Inte
 	if mine.Operation == OpUnforget {
 		return nil
 	}
-	closed := map[string]bool{}
-	err := r.store.List(ctx, "snapshots/", func(name string, _ int64) error {
-		closed[strings.TrimPrefix(name, "snapshots/")] = true
-		return nil
-	})
+	open, err := r.openSessions(ctx, own)
 	if err != nil {
-		return fmt.Errorf("listing snapshots: %w", err)
-	}
-	var open []seal.Session
-	err = r.store.List(ctx, "intents/", func(name string, _ int64) error {
-		s := strings.TrimPrefix(name, "intents/")
-		if id, err := seal.ParseSession(s); err == nil && !closed[s] && id != own {
-			open = append(open, id)
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("listing sessions: %w", err)
+		return err
 	}
 	for _, id := range open {
 		other, err := r.readIntent(ctx, id)
@@ -145,6 +130,29 @@ func (r *Repository) checkLocks(ctx context.Context, own seal.Session, mine Inte
 		return &LockedError{*other}
 	}
 	return nil
+}
+
+// openSessions returns the sessions but for own that have announced themselves and have not ended.
+func (r *Repository) openSessions(ctx context.Context, own seal.Session) (open []seal.Session, err error) {
+	closed := map[string]bool{}
+	err = r.store.List(ctx, "snapshots/", func(name string, _ int64) error {
+		closed[strings.TrimPrefix(name, "snapshots/")] = true
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing snapshots: %w", err)
+	}
+	err = r.store.List(ctx, "intents/", func(name string, _ int64) error {
+		s := strings.TrimPrefix(name, "intents/")
+		if id, err := seal.ParseSession(s); err == nil && !closed[s] && id != own {
+			open = append(open, id)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing sessions: %w", err)
+	}
+	return open, nil
 }
 
 func (r *Repository) readIntent(ctx context.Context, id seal.Session) (*Intent, error) {

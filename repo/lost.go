@@ -187,6 +187,9 @@ func (s *Session) comparePacks(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("listing packs: %w", err)
 	}
+	if err := s.settle(ctx); err != nil {
+		return err
+	}
 	lost := packSet{}
 	for _, p := range s.r.index.Packs() {
 		if size, ok := found[p.ID]; (!ok || size != int64(p.Size)) && !s.r.lost.isMarked(p.ID) {
@@ -222,6 +225,29 @@ func (s *Session) takeLost(lost packSet) {
 		names = append(names, id.Short())
 	}
 	s.r.warnf("%s: what was there is stored again where the mail store still has it; run restante check", packList(names, "missing or cut off"))
+}
+
+// settle makes durable what other sessions have put that have not ended: one that was
+// killed, or waits for the disk, may have put packs and index objects that are listed
+// and would be gone after a crash, while the snapshot that relies on them is not. It
+// comes after they are listed. Of sessions that have ended all is durable.
+func (s *Session) settle(ctx context.Context) error {
+	if _, ok := s.r.store.(storage.Settler); !ok {
+		return nil
+	}
+	open, err := s.r.openSessions(ctx, s.id)
+	if err != nil || len(open) == 0 {
+		return err
+	}
+	return s.r.Settle(ctx, "")
+}
+
+// Settle makes durable what a listing with prefix would say, whoever put or deleted that.
+func (r *Repository) Settle(ctx context.Context, prefix string) error {
+	if settler, ok := r.store.(storage.Settler); ok {
+		return settler.Settle(ctx, prefix)
+	}
+	return nil
 }
 
 // sweep removes what killed sessions left unfinished, if the storage knows

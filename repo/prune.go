@@ -58,10 +58,14 @@ func (r *Repository) readSeen(ctx context.Context, id seal.Session) ([]uint64, s
 }
 
 // EndSession puts a tombstone for a session that is taken for dead. It reports
-// false if the session has ended by itself, in a snapshot or not.
+// false if the session has ended by itself, in a snapshot or not. What the session
+// put is made durable first, as it is when a session ends by itself.
 func (r *Repository) EndSession(ctx context.Context, id seal.Session) (bool, error) {
 	if !r.CanRead() {
 		return false, ErrOwnerOnly
+	}
+	if err := r.Settle(ctx, ""); err != nil {
+		return false, err
 	}
 	return r.bury(ctx, id, tombstone{Time: now(), Other: true})
 }

@@ -82,7 +82,11 @@ func (r *Repository) repair(ctx context.Context, operation string, opts RepairOp
 	}
 	s.packSz = firstPackSize
 	p := &repairer{r: r, s: s, opts: opts, tallier: NewTallier(), indexes: map[blob.ID]*surveyed{}, packs: map[blob.ID]int64{}}
-	if err = p.survey(ctx); err == nil {
+	err = p.survey(ctx)
+	if err == nil { // what stays has to last when something goes because of it
+		err = r.Settle(ctx, "")
+	}
+	if err == nil {
 		err = fn(p)
 	}
 	// What was made durable stays, for the next run to take up; see Abandon.

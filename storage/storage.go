@@ -99,3 +99,12 @@ type Sweeper interface {
 	// it removes nothing, which is no error.
 	Sweep(ctx context.Context) (files int, bytes int64, err error)
 }
+
+// A Settler is a Store that may list an object, or not list it any more, before
+// that is durable: when a process was killed in Put, Commit or Delete, or is at work there.
+type Settler interface {
+	// Settle makes durable what a listing with prefix would say, whoever put or
+	// deleted it. Who relies on what others did calls it after listing that and before
+	// anything becomes durable that is wrong without it.
+	Settle(ctx context.Context, prefix string) error
+}

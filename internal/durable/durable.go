@@ -49,7 +49,8 @@ import (
 // got it.
 
 // BUG(order): Another process sees a name between linkat and fsync of the folder,
-// that is, a moment before it is durable.
+// that is, a moment before it is durable, or for long when the process was killed in
+// that moment. Dir.Settle is for who relies on it.
 
 // BUG(crash): A crash leaves an unfinished file in the folder for them, or a second
 // name there of a finished one. Dir.Sweep removes them, on Linux and on file

@@ -1,6 +1,7 @@
 package durable_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -267,5 +268,38 @@ func TestMakeDir(t *testing.T) {
 	}
 	if _, err := os.Stat(filepath.Join(dir, "relative", "x")); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestSettle has the names be synced that a process left when it was killed: all
+// folders but that for unfinished files, or those of one folder and above it.
+func TestSettle(t *testing.T) {
+	dir := t.TempDir()
+	for _, folder := range []string{"a/b", "a/c", "d", "tmp/x"} {
+		if err := os.MkdirAll(filepath.Join(dir, folder), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d := openDir(t, dir)
+	var synced []string
+	t.Cleanup(durable.Watch(func(c durable.Call, do func() error) error {
+		synced = append(synced, fmt.Sprint(c.Op, " ", c.Name))
+		return do()
+	}))
+	for folder, want := range map[string]string{
+		".":    "[fsync folder . fsync folder a fsync folder a/b fsync folder a/c fsync folder d]",
+		"a":    "[fsync folder a fsync folder a/b fsync folder a/c fsync folder .]",
+		"a/c":  "[fsync folder a/c fsync folder a fsync folder .]",
+		"none": "[fsync folder .]",
+	} {
+		synced = nil
+		if err := d.Settle(t.Context(), folder); err != nil || fmt.Sprint(synced) != want {
+			t.Errorf("Settle(%q): %v, %v, want %v", folder, synced, err, want)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := d.Settle(ctx, "."); !errors.Is(err, context.Canceled) {
+		t.Errorf("when the context is done: %v", err)
 	}
 }

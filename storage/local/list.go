@@ -17,12 +17,16 @@ func (s *Store) List(ctx context.Context, prefix string, fn func(name string, si
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("listing objects %q in %q: %w", prefix, s.path, err)
 	}
-	folder := strings.TrimSuffix(prefix, "/")
-	if folder == "" {
-		folder = "."
-	}
 	l := &lister{store: s, fn: fn}
-	return l.enter(ctx, s.dir.Root(), folder, prefix)
+	return l.enter(ctx, s.dir.Root(), folderOf(prefix), prefix)
+}
+
+// folderOf returns the folder of the objects whose names begin with prefix.
+func folderOf(prefix string) string {
+	if folder := strings.TrimSuffix(prefix, "/"); folder != "" {
+		return folder
+	}
+	return "."
 }
 
 // A lister walks through one listing.

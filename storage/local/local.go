@@ -40,8 +40,8 @@ const (
 )
 
 // A Store keeps objects in a folder. It implements [storage.Store],
-// [storage.Spacer] and [storage.Sweeper]. Any number of Stores, in several processes, may be open on
-// one folder.
+// [storage.Spacer], [storage.Sweeper] and [storage.Settler]. Any number of Stores, in several
+// processes, may be open on one folder.
 type Store struct {
 	path string
 	dir  *durable.Dir
@@ -230,6 +230,17 @@ func (s *Store) Sweep(ctx context.Context) (files int, bytes int64, err error) {
 		err = fmt.Errorf("removing unfinished objects in %q: %w", s.path, err)
 	}
 	return files, bytes, err
+}
+
+// Settle implements [storage.Settler].
+func (s *Store) Settle(ctx context.Context, prefix string) error {
+	if err := storage.CheckPrefix(prefix); err != nil {
+		return err
+	}
+	if err := s.dir.Settle(ctx, folderOf(prefix)); err != nil {
+		return fmt.Errorf("making durable which objects %q there are in %q: %w", prefix, s.path, err)
+	}
+	return nil
 }
 
 func (s *Store) check(ctx context.Context, verb, name string) error {
