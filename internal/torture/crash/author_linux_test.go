@@ -15,6 +15,7 @@ import (
 
 	"restante/backup"
 	"restante/gc"
+	"restante/internal/durable"
 	"restante/mailstore"
 	"restante/repo"
 	"restante/restore"
@@ -158,7 +159,7 @@ func (a *author) step(name string, during func(*note), do func(r *repo.Repositor
 
 func (a *author) copied() note {
 	n := a.now
-	for _, m := range []*map[string]taken{&n.Committed, &n.Unsure, &n.Forgotten, &n.Pruned} {
+	for _, m := range []*map[string]taken{&n.Committed, &n.Unsure, &n.Forgotten, &n.Pruned, &n.Known} {
 		*m = maps.Clone(*m)
 	}
 	n.Store, n.Lost = maps.Clone(n.Store), maps.Clone(n.Lost)
@@ -276,9 +277,18 @@ func (a *author) clean() (report *gc.Report) {
 	return report
 }
 
-// diesIn does one thing, in which the process dies at one of so many calls. What holds
-// meanwhile holds from then on.
-func (a *author) diesIn(name string, calls int, during func(*note), do func(*repo.Repository) error) {
+// atRandom is one of the first so many calls.
+func (a *author) atRandom(calls int) func(durable.Call) bool {
+	left := 1 + a.rng.IntN(calls)
+	return func(durable.Call) bool {
+		left--
+		return left == 0
+	}
+}
+
+// diesIn does one thing, in which the process dies after a call. What holds meanwhile
+// holds from then on.
+func (a *author) diesIn(name string, after func(durable.Call) bool, during func(*note), do func(*repo.Repository) error) {
 	a.t.Helper()
 	if during != nil {
 		during(&a.now)
@@ -287,21 +297,26 @@ func (a *author) diesIn(name string, calls int, during func(*note), do func(*rep
 	a.rec.note(a.copied())
 	r, _, err := a.open()
 	must(a.t, err)
-	a.rec.dieAt(1 + a.rng.IntN(calls))
+	a.rec.dieAfter(after)
 	if err := do(r); err != nil && !errors.Is(err, errDead) {
 		a.t.Errorf("%s: %v", name, err)
 	}
 }
 
-// takeStock looks whether a backup that was killed had made its snapshot.
-func (a *author) takeStock() {
+// takeStock looks whether a backup that was killed had given its snapshot a name. Whether
+// it is there after a crash is not sure, unless somebody has made sure of it.
+func (a *author) takeStock(sure bool) {
 	a.t.Helper()
+	found := a.now.Known
+	if sure {
+		found = a.now.Committed
+	}
 	a.step("begin", nil, func(r *repo.Repository) {
 		all, err := r.Snapshots(a.t.Context(), nil)
 		must(a.t, err)
 		for _, o := range all {
 			if id := o.ID.String(); a.now.Committed[id].Files == nil {
-				a.now.Committed[id] = taken{a.now.Store, id}
+				found[id] = taken{a.now.Store, id}
 			}
 		}
 	}, nil)

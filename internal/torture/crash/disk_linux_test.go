@@ -2,9 +2,10 @@ package crash
 
 import (
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
-	"hash/fnv"
+	"hash/maphash"
 	"io/fs"
 	"maps"
 	"path"
@@ -255,15 +256,21 @@ func (n *node) after(p string, states map[*node]int) found {
 	return f
 }
 
+// sums is the key of sumOf.
+var sums = maphash.MakeSeed()
+
 // sumOf tells trees apart. Which file it is says what is in it.
 func sumOf(tree []found) uint64 {
-	sum := fnv.New64a()
+	var b []byte
 	for _, f := range tree {
-		fmt.Fprint(sum, f.path, " ", f.folder, " ", f.bytes, " ", f.zeros)
+		b = append(append(b, f.path...), 0)
+		number := 0 // a folder's
 		if f.file != nil {
-			fmt.Fprint(sum, " ", f.file.number)
+			number = f.file.number
 		}
-		fmt.Fprintln(sum)
+		for _, n := range []int{number, f.bytes, f.zeros} {
+			b = binary.LittleEndian.AppendUint64(b, uint64(n))
+		}
 	}
-	return sum.Sum64()
+	return maphash.Bytes(sums, b)
 }

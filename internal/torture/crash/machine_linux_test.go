@@ -37,7 +37,7 @@ func newMachine(t *testing.T, k keyring, events []event) *machine {
 	m := &machine{keys: k, all: map[string]taken{}, dir: torture.Memory(t), made: map[string]bool{}}
 	for _, e := range events {
 		if n := e.Note; n != nil {
-			for _, some := range []map[string]taken{n.Committed, n.Unsure, n.Forgotten, n.Pruned} {
+			for _, some := range []map[string]taken{n.Committed, n.Unsure, n.Forgotten, n.Pruned, n.Known} {
 				maps.Copy(m.all, some)
 			}
 		}

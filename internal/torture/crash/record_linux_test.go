@@ -28,6 +28,7 @@ type note struct {
 	Unsure    map[string]taken  // that may be listed or not
 	Forgotten map[string]taken  // that are not listed, and can be taken back
 	Pruned    map[string]taken  // that are not listed, and of which packs may be gone
+	Known     map[string]taken  // of which nothing is sure
 	Store     map[string]string // what the mail store holds
 	Keys      []string          // names of those that open the repository; none: there may be no repository
 	NoKeys    []string          // of those that do not
@@ -50,10 +51,11 @@ type recorder struct {
 	base    string
 	noLinks bool // the file system knows no hard links
 
-	mu  sync.Mutex // guards the following, and orders calls
-	out *gob.Encoder
-	err error
-	die int // how many calls are left, and one; 0 if it does not die
+	mu   sync.Mutex // guards the following, and orders calls
+	out  *gob.Encoder
+	err  error
+	die  func(durable.Call) bool // whether the process dies after a call; may be nil
+	dead bool
 }
 
 // record begins a record; its paths are relative to base.
@@ -67,25 +69,24 @@ func (r *recorder) watch(c durable.Call, do func() error) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case r.die == 1:
+	case r.dead:
 		return errDead
-	case r.die > 1:
-		r.die--
 	case r.noLinks && c.Op == durable.Link:
 		return syscall.EPERM
 	}
 	err := do()
 	if err == nil {
 		r.write(c)
+		r.dead = r.die != nil && r.die(c)
 	}
 	return err
 }
 
-// dieAt has the process die at the n-th call from now, counted from 1.
-func (r *recorder) dieAt(n int) {
+// dieAfter has the process die after a call.
+func (r *recorder) dieAfter(call func(durable.Call) bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.die = n
+	r.die = call
 }
 
 // write records calls. The caller holds r.mu.
