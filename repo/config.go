@@ -298,7 +298,7 @@ func writeNumber(path string, n uint64) error {
 		return fmt.Errorf("making the cache directory (choose another with --cache-dir): %w", err)
 	}
 	if err := os.WriteFile(path, strconv.AppendUint(nil, n, 10), 0o600); err != nil {
-		return fmt.Errorf("writing the cache: %w", err)
+		return fmt.Errorf("writing the cache (free space there, or choose another with --cache-dir): %w", err)
 	}
 	return nil
 }

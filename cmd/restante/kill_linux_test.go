@@ -114,9 +114,9 @@ func (k *killStore) repository(t *testing.T) string {
 	return dir
 }
 
-// command is the program at work on a repository, with a cache beside it.
+// command is the program at work on a repository, with a cache beside it unless args say where.
 func (k *killStore) command(repository string, args ...string) *exec.Cmd {
-	cmd := exec.Command("restante", append(args, "--repo", repository, "--cache-dir", repository+".cache")...)
+	cmd := exec.Command("restante", append([]string{"--repo", repository, "--cache-dir", repository + ".cache"}, args...)...)
 	cmd.Env = os.Environ()
 	if args[0] != "init" && args[0] != "key" {
 		cmd.Env = append(cmd.Env, "RESTANTE_KEY_FILE="+filepath.Join(k.dir, "key"))
