@@ -21,9 +21,8 @@ func TestKills(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it starts very many processes")
 	}
-	const rounds = 240
 	v := newVictim(t, torture.Seed(t))
-	for round := range torture.Rounds(4, rounds) {
+	for round := range torture.Rounds(4, 200) {
 		v.round(t, victimCommands[round%len(victimCommands)])
 		if t.Failed() {
 			t.Fatalf("in round %d", round)

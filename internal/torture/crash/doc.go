@@ -4,7 +4,8 @@
 // A child process does what the commands do (it makes a repository, backs up, forgets,
 // prunes, changes keys, repairs) and records each system call by which package durable
 // changes the disk or makes it durable. It is gone when its repository is looked at,
-// as the process of a machine that crashed is.
+// as the process of a machine that crashed is. In some scripts processes were killed
+// before, at random or when a name was there and not yet durable, and others went on.
 //
 // The calls are replayed on a disk that keeps apart what is durable and what is not.
 // After each call the machine may crash, and of what was not synced may be there
@@ -21,4 +22,7 @@
 // one storage, because nothing but the sweep looks at those; of folders that are one storage
 // one is used as a repository: it is opened with an empty cache, all that was
 // committed is restored, it is checked, backed up into, pruned, and all is done once more.
+//
+// That this finds what is wrong is shown by records from which syncs are left out, or in
+// which objects come in another order: in each a broken state is found.
 package crash

@@ -131,11 +131,12 @@ func (m *machine) swept(disk string) error {
 type run struct {
 	*machine
 	user
-	disk  string
-	n     *note
-	r     *repo.Repository
-	mine  map[string]taken // snapshots taken since
-	warns bytes.Buffer
+	disk   string
+	n      *note
+	r      *repo.Repository
+	mine   map[string]taken // snapshots taken since
+	pruned bool             // since
+	warns  bytes.Buffer
 }
 
 // use uses the repository on a disk: all that was committed is there, nothing is
@@ -257,15 +258,12 @@ func (u *run) unsure(have map[string]bool) error {
 		return err
 	})
 	for id := range want {
-		if u.mine[id].Files == nil && !u.pruned() {
+		if u.mine[id].Files == nil && !u.pruned {
 			err = errors.Join(err, fmt.Errorf("snapshot %s is neither listed nor forgotten", id))
 		}
 	}
 	return err
 }
-
-// pruned reports whether this run has pruned.
-func (u *run) pruned() bool { return len(u.mine) > 0 }
 
 // same restores a snapshot. What damage may have taken may be missing.
 func (u *run) same(record *snapshot.Snapshot, want taken) error {
@@ -391,6 +389,7 @@ func (m *machine) store(files map[string]string) (string, error) {
 
 // clean prunes.
 func (u *run) clean() error {
+	u.pruned = true
 	_, err := u.prune(u.r)
 	return err
 }

@@ -2,31 +2,16 @@ package crash
 
 import (
 	"bytes"
-	"fmt"
-	"log"
-	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
-	"testing"
 	"time"
 
 	"restante/internal/durable"
-	"restante/internal/torture"
 	"restante/repair"
 	"restante/repo"
 	"restante/seal"
 	"restante/snapshot"
-)
-
-// authoring tells the test binary to be the process that does a part of the script
-// that a folder is named after.
-const (
-	authoring     = "RESTANTE_CRASH_AUTHOR"
-	authoringPart = "RESTANTE_CRASH_PART"
 )
 
 // scripts are what is recorded. Each part is done by a process of its own.
@@ -170,143 +155,6 @@ func withoutLinks(a *author, k keyring) {
 	a.clean()
 }
 
-// The three parts of a script in which processes are killed, and the machine
-// crashes while others do their work.
-func killedBackup(a *author, k keyring) {
-	a.create("owner", k.lock("owner"))
-	a.write("alice", "1", "2", "3")
-	a.backUp()
-	a.write("bob", "1")
-	a.store()
-	a.diesIn("backup", a.atRandom(45), nil, func(r *repo.Repository) error {
-		_, err := a.backup(r, a.mail)
-		return err
-	})
-}
-
-func killedPrune(a *author, _ keyring) {
-	a.takeStock(false)
-	a.expunge("alice", "1", "2")
-	a.backUp()
-	for id := range a.now.Committed {
-		if len(a.now.Committed) > 1 && a.now.Committed[id].Files["alice/cur/1700000001.mx:2,S"] != "" {
-			a.forget(id)
-		}
-	}
-	a.diesIn("prune", a.atRandom(45), pruned, func(r *repo.Repository) error {
-		_, err := a.prune(r)
-		return err
-	})
-}
-
-// killedAt has a backup be killed when the n-th object in a folder has its name.
-func killedAt(folder string, n int) func(*author, keyring) {
-	return func(a *author, k keyring) {
-		a.create("owner", k.lock("owner"))
-		a.write("alice", "1", "2", "3")
-		a.backUp()
-		a.write("bob", "1")
-		a.store()
-		a.diesIn("backup", named(durable.Link, folder, n), nil, func(r *repo.Repository) error {
-			_, err := a.backup(r, a.mail)
-			return err
-		})
-	}
-}
-
-// named is when the n-th object in a folder has got its name, or has lost it.
-func named(op durable.Op, folder string, n int) func(durable.Call) bool {
-	return func(c durable.Call) bool {
-		if c.Op == op && strings.HasPrefix(c.Name, folder) {
-			n--
-		}
-		return n == 0
-	}
-}
-
-// killedForget has a forget be killed when its record has its name.
-func killedForget(a *author, k keyring) {
-	first := a.twoSnapshots(k)
-	session, err := seal.ParseSession(first)
-	must(a.t, err)
-	a.diesIn("forget", named(durable.Link, "forgotten/", 1), func(n *note) {
-		n.Unsure[first] = n.Committed[first]
-		delete(n.Committed, first)
-	}, func(r *repo.Repository) error { return r.Forget(a.t.Context(), session, "tester") })
-	clear(a.now.Unsure) // what a prune does of it depends
-}
-
-// twoSnapshots takes two, and returns the first one's ID.
-func (a *author) twoSnapshots(k keyring) (first string) {
-	a.create("owner", k.lock("owner"))
-	a.write("alice", "1", "2", "3")
-	first = a.backUp()
-	a.expunge("alice", "1")
-	a.backUp()
-	return first
-}
-
-// killedSweep has a prune be killed when an object in a folder has lost its name.
-func killedSweep(folder string) func(*author, keyring) {
-	return func(a *author, k keyring) {
-		a.forget(a.twoSnapshots(k))
-		a.diesIn("prune", named(durable.Unlink, folder, 1), pruned, func(r *repo.Repository) error {
-			_, err := a.prune(r)
-			return err
-		})
-	}
-}
-
-// killedTombstone has a prune be killed when it has ended the session of a backup that was.
-func killedTombstone(a *author, _ keyring) {
-	a.diesIn("prune", named(durable.Link, "snapshots/", 1), nil, func(r *repo.Repository) error {
-		_, err := a.prune(r)
-		return err
-	})
-}
-
-// repairedIndex names what the index does not.
-func repairedIndex(a *author, _ keyring) {
-	a.repair("repair index", func(r *repo.Repository) error {
-		_, err := r.RepairIndex(a.t.Context(), repo.RepairOptions{User: "tester"})
-		return err
-	})
-	a.backUp()
-}
-
-// sameAgain backs up what was to be backed up.
-func sameAgain(a *author, _ keyring) {
-	a.takeStock(false)
-	a.backUp()
-	a.clean()
-}
-
-// otherForgotten forgets the older snapshot because of a newer one that is listed.
-func otherForgotten(a *author, k keyring) {
-	for id := range a.now.Committed {
-		a.forget(id)
-	}
-	a.takeStock(true)
-	sameAgain(a, k)
-	if len(a.now.Committed) != 2 {
-		a.t.Errorf("%d snapshots are listed", len(a.now.Committed))
-	}
-}
-
-// prunedAfterKill prunes before anything else.
-func prunedAfterKill(a *author, _ keyring) {
-	a.clean()
-	a.takeStock(false)
-	a.backUp()
-}
-
-func afterKills(a *author, _ keyring) {
-	a.takeStock(false)
-	a.write("carol", "1")
-	a.backUp()
-	a.clean()
-}
-
 // repair does a step of a repair.
 func (a *author) repair(name string, fn func(*repo.Repository) error) {
 	a.t.Helper()
@@ -447,87 +295,4 @@ func (a *author) destroyed(path string, data []byte) {
 	a.rec.mu.Lock()
 	defer a.rec.mu.Unlock()
 	a.rec.write(append(calls, durable.Call{Op: durable.SyncFolder, Dir: filepath.Dir(path), Name: "."})...)
-}
-
-// A keyring is a folder of key files, by name.
-type keyring struct {
-	t   *testing.T
-	dir string
-}
-
-// newKeyring makes key files that open without scrypt.
-func newKeyring(t *testing.T) keyring {
-	k := keyring{t, t.TempDir()}
-	for _, name := range []string{"owner", "new", "writer"} {
-		file, recipient, err := seal.NewIdentity("for a test")
-		must(t, err)
-		must(t, os.WriteFile(filepath.Join(k.dir, name), file, 0o600))
-		must(t, os.WriteFile(filepath.Join(k.dir, name+".recipient"), []byte(recipient), 0o600))
-	}
-	return k
-}
-
-func (k keyring) lock(name string) func(*seal.Keys) ([]byte, error) {
-	recipient, err := os.ReadFile(filepath.Join(k.dir, name+".recipient"))
-	must(k.t, err)
-	return func(keys *seal.Keys) ([]byte, error) { return seal.LockRecipient(keys, string(recipient)) }
-}
-
-func (k keyring) unlock(name string) seal.Unlocker {
-	file, err := os.ReadFile(filepath.Join(k.dir, name))
-	must(k.t, err)
-	unlock, err := seal.Identities(file)
-	must(k.t, err)
-	return unlock
-}
-
-// TestAuthor is the child process: it does a part of a script and records it.
-func TestAuthor(t *testing.T) {
-	dir := os.Getenv(authoring)
-	if dir == "" {
-		t.Skip("this is the process that other tests start")
-	}
-	part, err := strconv.Atoi(os.Getenv(authoringPart))
-	must(t, err)
-	k := keyring{t, filepath.Join(dir, "keys")}
-	none := func() map[string]taken { return map[string]taken{} }
-	a := &author{t: t, mail: filepath.Join(dir, "mail"), rng: rand.New(rand.NewPCG(torture.Seed(t), uint64(part))),
-		user: user{t.Context(), filepath.Join(dir, "disk", repository), filepath.Join(dir, "cache"), k.unlock("owner"), log.New(os.Stderr, "warning: ", 0)},
-		now:  note{Committed: none(), Unsure: none(), Forgotten: none(), Pruned: none(), Known: none(), Lost: map[string]bool{}}}
-	if part == 0 {
-		for _, folder := range []string{a.mail, filepath.Dir(a.dir), a.cache} {
-			must(t, os.Mkdir(folder, 0o700))
-		}
-	} else {
-		events := readRecord(t, recordOf(dir, part-1))
-		a.now = *events[slices.IndexFunc(events, func(e event) bool { return e.Note != nil && e.Note.Last })].Note
-		a.now.Last = false
-	}
-	out, err := os.Create(recordOf(dir, part))
-	must(t, err)
-	a.rec = record(t, filepath.Dir(a.dir), out)
-	scripts[filepath.Base(dir)][part](a, k)
-	a.now.Last = true
-	a.rec.note(a.now)
-	must(t, a.rec.err)
-	must(t, out.Close())
-}
-
-func recordOf(dir string, part int) string { return filepath.Join(dir, fmt.Sprint("record", part)) }
-
-// recorded has child processes do a script, and returns their record.
-func recorded(t *testing.T, script string, k keyring, seed uint64) (events []event) {
-	t.Helper()
-	dir := filepath.Join(torture.Memory(t), script)
-	must(t, os.Mkdir(dir, 0o700))
-	must(t, os.Symlink(k.dir, filepath.Join(dir, "keys")))
-	for part := range scripts[script] {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestAuthor$", "-test.count=1")
-		cmd.Env = append(os.Environ(), authoring+"="+dir, fmt.Sprint(authoringPart, "=", part), fmt.Sprint("RESTANTE_SEED=", seed))
-		if out, err := cmd.CombinedOutput(); err != nil || bytes.Contains(out, []byte("warning: ")) {
-			t.Fatalf("%s: %v\n%s", script, err, out)
-		}
-		events = append(events, readRecord(t, recordOf(dir, part))...)
-	}
-	return events
 }
