@@ -51,10 +51,12 @@ const (
 type Outcome uint8
 
 // The outcomes. A Get, and a Stage, that was applied differs from one that was
-// not only in its cost; a List has called fn for every object.
+// not only in its cost; a List has called fn for every object. A Get that is garbled
+// returns no error, and other bytes than the object's; no other call counts then.
 const (
 	NotApplied Outcome = iota
 	Applied
+	Garbled
 )
 
 // A Fault says which call fails and how.
@@ -64,6 +66,9 @@ type Fault struct {
 	Outcome Outcome // what it does all the same
 	Dead    bool    // whether all calls fail, not applied, after it, as after a crash
 	Err     error   // wrapped by the error too, unless nil
+	// Instead, if not nil, is called ahead of that call, which then does not fail:
+	// something else happens at its time.
+	Instead func()
 }
 
 // A Store is a [storage.Store] with faults. Without a Fault it does what the
@@ -88,6 +93,9 @@ func New(inner storage.Store) *Store { return &Store{inner: inner} }
 func (s *Store) Arm(f Fault) {
 	if f.Ops == 0 {
 		f.Ops = All
+	}
+	if f.Outcome == Garbled {
+		f.Ops &= Get
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,8 +141,21 @@ func (s *Store) next(op Op, what string) (apply bool, err error) {
 		return true, nil
 	}
 	s.fired, s.dead = true, s.fault.Dead
+	switch {
+	case s.fault.Instead != nil:
+		instead := s.fault.Instead
+		s.mu.Unlock() // it may call
+		instead()
+		s.mu.Lock()
+		return true, nil
+	case s.fault.Outcome == Garbled:
+		return true, errGarbled
+	}
 	return s.fault.Outcome == Applied, s.fault.error(what)
 }
+
+// errGarbled stands for a fault of which the caller is not told.
+var errGarbled = errors.New("garbled")
 
 func (f *Fault) error(what string) error {
 	if f.Err != nil {
@@ -167,6 +188,10 @@ func (s *Store) Get(ctx context.Context, name string, offset, length int64, buf 
 		data, err = s.inner.Get(ctx, name, offset, length, buf)
 		return err
 	})
+	if err == errGarbled && len(data) > 0 {
+		data[len(data)/2] ^= 0x10
+		err = nil
+	}
 	if err != nil {
 		return nil, err
 	}

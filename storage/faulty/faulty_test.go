@@ -208,3 +208,45 @@ func TestOneOfMany(t *testing.T) {
 		t.Errorf("%d of %d calls failed", failed.Load(), s.Calls())
 	}
 }
+
+// A Get that is garbled returns other bytes, once, and the object stays what it is.
+func TestGarbled(t *testing.T) {
+	inner := mem.New()
+	s := faulty.New(inner)
+	if err := s.Put(t.Context(), "a", []byte("bytes")); err != nil {
+		t.Fatal(err)
+	}
+	s.Arm(faulty.Fault{Call: 1, Outcome: faulty.Garbled})
+	for n, want := range []bool{true, false, true} {
+		if err := s.List(t.Context(), "", func(string, int64) error { return nil }); err != nil {
+			t.Errorf("List: %v", err)
+		}
+		data, err := s.Get(t.Context(), "a", 0, -1, nil)
+		if err != nil || len(data) != 5 || (string(data) == "bytes") != want {
+			t.Errorf("Get %d: %q, %v", n, data, err)
+		}
+	}
+	if !s.Fired() || s.Calls() != 3 {
+		t.Errorf("fired: %v, after %d calls", s.Fired(), s.Calls())
+	}
+}
+
+// Something else happens at the time of a call, which may use the storage.
+func TestInstead(t *testing.T) {
+	s := faulty.New(mem.New())
+	called := 0
+	s.Arm(faulty.Fault{Ops: faulty.Put, Call: 1, Instead: func() {
+		called++
+		if err := s.Put(t.Context(), "b", nil); err != nil {
+			t.Error(err)
+		}
+	}})
+	for _, name := range []string{"a", "c", "d"} {
+		if err := s.Put(t.Context(), name, nil); err != nil {
+			t.Error(err)
+		}
+	}
+	if got := objects(t, s); called != 1 || !s.Fired() || len(got) != 4 {
+		t.Errorf("called %d times, %v", called, got)
+	}
+}
