@@ -151,13 +151,23 @@ func (r *Repository) AddKey(ctx context.Context, role seal.Role, label string, l
 	return info, err
 }
 
-// FindKey returns the key that a person means by id, a prefix of its object's name.
+// FindKey returns the key that a person means by id, a prefix of its object's name: one
+// that has been removed if no other is called so, for that may not have come to its end.
 func (r *Repository) FindKey(id string) (KeyInfo, error) {
-	var found []KeyInfo
-	for _, k := range r.Keys() {
-		if id != "" && strings.HasPrefix(k.Object.String(), id) {
+	r.configMu.Lock()
+	defer r.configMu.Unlock()
+	var found, removed []KeyInfo
+	for _, k := range r.config.Keys {
+		switch {
+		case id == "" || !strings.HasPrefix(k.Object.String(), id):
+		case k.Removed == 0:
 			found = append(found, k)
+		default:
+			removed = append(removed, k)
 		}
+	}
+	if len(found) == 0 {
+		found = removed
 	}
 	switch len(found) {
 	case 1:
@@ -171,12 +181,26 @@ func (r *Repository) FindKey(id string) (KeyInfo, error) {
 // RemoveKey takes a key out of service: the config says so first, from when
 // on Open refuses it, then its object goes. Copies of the object that somebody
 // kept still open with its passphrase; DESIGN.md says what that means. The
-// last owner's key cannot go. It returns ErrChanged as AddKey does.
+// last owner's key cannot go. It returns ErrChanged as AddKey does. Of a key that the
+// config says is removed it takes away what an earlier run has left.
 func (r *Repository) RemoveKey(ctx context.Context, k KeyInfo) error {
 	if r.keys.Role != seal.Owner {
 		return ErrOwnerOnly
 	}
-	err := r.changeConfig(ctx, func(c *config) error {
+	if k.Removed == 0 {
+		if err := r.retireKey(ctx, k); err != nil {
+			return err
+		}
+	}
+	if err := r.store.Delete(ctx, keyName(k.Object)); err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return fmt.Errorf("removing key %s: %w", k.ID(), err)
+	}
+	return nil
+}
+
+// retireKey has the config say that a key is removed.
+func (r *Repository) retireKey(ctx context.Context, k KeyInfo) error {
+	return r.changeConfig(ctx, func(c *config) error {
 		owners := 0
 		for i := range c.Keys {
 			if c.Keys[i].Signer == k.Signer {
@@ -191,11 +215,4 @@ func (r *Repository) RemoveKey(ctx context.Context, k KeyInfo) error {
 		}
 		return nil
 	})
-	if err != nil {
-		return err
-	}
-	if err := r.store.Delete(ctx, keyName(k.Object)); err != nil && !errors.Is(err, storage.ErrNotFound) {
-		return fmt.Errorf("removing key %s: %w", k.ID(), err)
-	}
-	return nil
 }

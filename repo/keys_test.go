@@ -11,6 +11,7 @@ import (
 	"restante/repo"
 	"restante/seal"
 	"restante/storage"
+	"restante/storage/faulty"
 	"restante/storage/mem"
 )
 
@@ -113,6 +114,35 @@ func TestARemovedKeyDoesNotComeBack(t *testing.T) {
 		t.Errorf("the removed key: %v", err)
 	}
 	mustOpen(t, added, store)
+}
+
+// A removal that did not come to its end is done again, and leaves nothing to open
+// with a password that others may know.
+func TestARemovalThatWasInterrupted(t *testing.T) {
+	inner, k := newRepository(t)
+	store := faulty.New(inner)
+	r := mustOpen(t, k, store)
+	added, err := r.AddKey(t.Context(), seal.Owner, "added", newKeyring(t).lock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store.Arm(faulty.Fault{Ops: faulty.Delete})
+	if err := r.RemoveKey(t.Context(), added); !errors.Is(err, faulty.ErrInjected) {
+		t.Fatal(err)
+	}
+	r = mustOpen(t, k, inner)
+	again, err := r.FindKey(added.ID())
+	if err != nil || again.Removed == 0 || len(r.Keys()) != 1 {
+		t.Fatalf("%+v, %v", again, err)
+	}
+	configs := len(objects(t, inner))
+	if err := r.RemoveKey(t.Context(), again); err != nil {
+		t.Error(err)
+	}
+	left := objects(t, inner)
+	if _, there := left["keys/"+added.Object.String()]; there || len(left) != configs-1 {
+		t.Errorf("there is left %v", left)
+	}
 }
 
 func TestOfTwoKeyChangesAtOnceOneWins(t *testing.T) {
