@@ -13,7 +13,8 @@
 //  5. It makes durable what it has listed, and deletes packs under marks: first from the index, then themselves, then
 //     the mark. A pack waits until all open sessions have seen its mark, and for
 //     the time of grace, so that whoever is reading from it can finish.
-//  6. It removes intents of sessions that have ended.
+//  6. It removes intents of sessions that have ended, and takes packs that are gone
+//     off the records of damage.
 //
 // After any step it can be interrupted; the next prune goes on.
 //
@@ -153,6 +154,9 @@ func Prune(ctx context.Context, r *repo.Repository, opts Options) (*Report, erro
 	p.reach = &reacher{r: r, dir: temp, most: cmp.Or(opts.held, maxHeld), count: p.count, done: opts.Done}
 	defer p.reach.close()
 	err := p.run(ctx)
+	if err == nil && !opts.DryRun {
+		err = p.tidyDamage(ctx)
+	}
 	if !opts.DryRun {
 		err = errors.Join(err, p.memo.save())
 	}

@@ -228,3 +228,77 @@ func TestOwnerOnly(t *testing.T) {
 		t.Errorf("with a writer's key: %v", err)
 	}
 }
+
+// note notes packs as damaged, all that a session has stored but for its tree.
+func (f *fixture) note(b *run) {
+	f.t.Helper()
+	_, err := f.open().NoteDamage(f.t.Context(), func(all map[blob.ID]repo.Damage) {
+		for _, name := range f.names("packs/") {
+			data, err := f.store.Get(f.t.Context(), name, 0, seal.HeaderSize, nil)
+			if err != nil {
+				f.t.Fatal(err)
+			}
+			id, err := blob.ParseID(path.Base(name))
+			if err != nil {
+				f.t.Fatal(err)
+			}
+			if h, err := seal.ParseHeader(data); err == nil && h.Session == b.s.ID() && h.Kind == seal.KindDataPack {
+				all[id] = repo.Damage{Pack: id, Whole: true}
+			}
+		}
+	})
+	if err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+// A record of damage goes when its packs have gone.
+func TestRecordsOfDamage(t *testing.T) {
+	f := newFixture(t)
+	kept, gone := f.backup("a"), f.backup("b")
+	f.note(gone)
+	if f.mustPrune(); len(f.names("damaged/")) != 1 {
+		t.Error("it goes while its pack is there")
+	}
+	f.forget(gone)
+	if f.mustPrune(); len(f.names("damaged/")) != 0 {
+		t.Error("it stays when its pack has gone")
+	}
+	f.sound(kept)
+}
+
+// It stays while a session is open, which may have found something in that pack.
+func TestRecordsOfDamageAndSessions(t *testing.T) {
+	f := newFixture(t)
+	gone := f.backup("a")
+	f.forget(gone)
+	f.mustPrune(grace(1))
+	b := f.begin(nil).add("b") // it has seen the mark
+	f.note(gone)
+	if report := f.mustPrune(); report.Deleted == 0 || len(f.names("damaged/")) != 1 {
+		t.Errorf("beside a session: %q, %+v", f.names("damaged/"), report)
+	}
+	b.commit()
+	if f.mustPrune(); len(f.names("damaged/")) != 0 {
+		t.Error("it stays when the session has ended")
+	}
+	f.sound(b)
+}
+
+// It stays while a snapshot misses something: who takes that over unread learns from it.
+func TestRecordsOfDamageOfWhatIsMissing(t *testing.T) {
+	f := newFixture(t)
+	b := f.backup("a")
+	f.note(b)
+	for _, lost := range []seal.Kind{seal.KindDataPack, seal.KindDataIndex} { // named by the index, and by nothing
+		f.lose(b, lost)
+		if report := f.mustPrune(); report.Missing != 1 || len(f.names("damaged/")) != 1 {
+			t.Errorf("without the object of kind %v: %q, %+v", lost, f.names("damaged/"), report)
+		}
+	}
+	again := f.backup("a")
+	if report := f.mustPrune(); report.Missing != 0 || len(f.names("damaged/")) != 0 {
+		t.Errorf("when all is there again: %q, %+v", f.names("damaged/"), report)
+	}
+	f.sound(b, again)
+}

@@ -202,6 +202,36 @@ func (p *pruner) tidy(ctx context.Context) error {
 	return nil
 }
 
+// tidyDamage takes packs off the records of damage that neither the storage nor the index
+// has any more. Such a record is for who relies on a parent that was made before, unread: it
+// tells that something of that may be lost. So it stays while anything is missing of a
+// snapshot, and while a session is open, which may have found something in that pack.
+// Who begins later builds on a snapshot that has all, or learns from
+// what has changed in the records that the store is to be read.
+func (p *pruner) tidyDamage(ctx context.Context) error {
+	if p.report.Missing > 0 || p.lostSome() || len(p.open) > 0 {
+		return nil
+	}
+	noted, err := p.r.Damages(ctx)
+	if err != nil {
+		return err
+	}
+	gone := map[blob.ID]bool{}
+	for _, d := range noted {
+		if k := p.packs[d.Pack]; k != nil && k.isThere() {
+			continue
+		}
+		_, err := p.r.PackKind(ctx, d.Pack) // it may have come since the packs were listed
+		if gone[d.Pack] = errors.Is(err, storage.ErrNotFound); err != nil && !gone[d.Pack] && ctx.Err() != nil {
+			return ctx.Err()
+		}
+	}
+	_, err = p.r.NoteDamage(ctx, func(all map[blob.ID]repo.Damage) {
+		maps.DeleteFunc(all, func(id blob.ID, _ repo.Damage) bool { return gone[id] })
+	})
+	return err
+}
+
 // removeForgotten removes the snapshots that were forgotten and whose tree has gone,
 // or is about to: nobody can take them back. Their intents have gone before, their
 // forgotten records go later.
