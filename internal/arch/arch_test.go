@@ -63,6 +63,8 @@ var allowed = map[string][]string{
 	"internal/torture":       {},
 	"internal/torture/crash": {},
 
+	"internal/torture/faults": {},
+
 	"internal/tools/bench":   {},
 	"internal/tools/mailgen": {"internal/mailgen"},
 }
