@@ -2,6 +2,7 @@ package repo
 
 import (
 	"context"
+	"encoding/binary"
 	"time"
 
 	"restante/blob"
@@ -112,4 +113,45 @@ func (r *Repository) ForgeSeen(ctx context.Context, id seal.Session, numbers ...
 		return err
 	}
 	return putOnce(ctx, r.store, seenName(id), data)
+}
+
+// Payloads returns a value for each kind of record to be decoded into.
+func Payloads() []any {
+	return []any{new(config), new(Intent), new(tombstone), new(forgotten), new(holdRecord), new(markRecord), new(seenRecord)}
+}
+
+// DecodeRecord decodes the payload of a record.
+var DecodeRecord = decodeRecord
+
+// TakeMark checks what a mark says, of which the number is n.
+func TakeMark(record any, n uint64) (Mark, error) {
+	m := Mark{Number: n}
+	err := m.take(record.(*markRecord))
+	return m, err
+}
+
+// ParseHoldName reads the name of a hold.
+var ParseHoldName = parseHoldName
+
+// SealIndex seals blocks and the plain head of an index object, of which nothing needs to be right;
+// OpenSealedIndex opens it.
+func (r *Repository) SealIndex(head, padding []byte, blocks [][]byte, length uint32) ([]byte, error) {
+	obj, err := r.keys.NewObject(seal.Header{Kind: seal.KindDataIndex, Mode: seal.ModeIndex})
+	if err != nil {
+		return nil, err
+	}
+	out := append([]byte(nil), obj.Prefix...)
+	for i, b := range blocks {
+		out = obj.Content.Seal(out, b, partBlock, uint64(i))
+	}
+	start := len(out)
+	out = obj.Directory.Seal(out, append(append([]byte(nil), head...), padding...), partHead, 0)
+	out = obj.Directory.Seal(out, binary.LittleEndian.AppendUint32(nil, uint32(len(out)-start)+length), partLength, 0)
+	sig := r.keys.Sign(blob.NameOf(out))
+	return append(out, sig[:]...), nil
+}
+
+// OpenSealedIndex opens the bytes of an index object.
+func (r *Repository) OpenSealedIndex(ctx context.Context, data []byte) (*index.Object, error) {
+	return r.openIndex(ctx, data)
 }

@@ -68,7 +68,7 @@ type keyring struct {
 	lock   func(*seal.Keys) ([]byte, error)
 }
 
-func newKeyring(t *testing.T) keyring {
+func newKeyring(t testing.TB) keyring {
 	t.Helper()
 	file, recipient, err := seal.NewIdentity("for a test")
 	if err != nil {
@@ -81,11 +81,11 @@ func newKeyring(t *testing.T) keyring {
 	return keyring{unlock, func(k *seal.Keys) ([]byte, error) { return seal.LockRecipient(k, recipient) }}
 }
 
-func (k keyring) create(t *testing.T, store storage.Store) error {
+func (k keyring) create(t testing.TB, store storage.Store) error {
 	return repo.Create(t.Context(), store, repo.CreateOptions{Chunker: polynomial, Label: "test", Lock: k.lock})
 }
 
-func (k keyring) open(t *testing.T, store storage.Store) (*repo.Repository, error) {
+func (k keyring) open(t testing.TB, store storage.Store) (*repo.Repository, error) {
 	r, err := repo.Open(t.Context(), store, repo.OpenOptions{CacheDir: t.TempDir(), Unlock: k.unlock})
 	if err == nil {
 		t.Cleanup(func() { r.Close() })

@@ -126,7 +126,7 @@ func (r *Repository) checkRecord(ctx context.Context, part Part, base string, si
 	if part == Marks {
 		n, err := strconv.ParseUint(base, 10, 64)
 		if err == nil {
-			_, err = r.readMark(ctx, n)
+			_, err = r.readMark(ctx, n, size)
 		}
 		return err
 	}
@@ -140,13 +140,9 @@ func (r *Repository) checkRecord(ctx context.Context, part Part, base string, si
 	case Forgotten:
 		_, err = r.readForgotten(ctx, id, size)
 	default:
-		_, err = r.readIntent(ctx, id)
+		_, err = r.readIntent(ctx, id, size)
 	}
 	return err
-}
-
-func tooLarge(size, limit int64) error {
-	return fmt.Errorf("it has %d bytes; more than %d is not an object of this program", size, limit)
 }
 
 // OpenIndex opens the index object named id, of size bytes, and tells whether

@@ -109,8 +109,8 @@ func (r *Repository) checkLocks(ctx context.Context, own seal.Session, mine Inte
 	if err != nil {
 		return err
 	}
-	for _, id := range open {
-		other, err := r.readIntent(ctx, id)
+	for id, size := range open {
+		other, err := r.readIntent(ctx, id, size)
 		if errors.Is(err, storage.ErrNotFound) {
 			continue
 		}
@@ -132,8 +132,9 @@ func (r *Repository) checkLocks(ctx context.Context, own seal.Session, mine Inte
 	return nil
 }
 
-// openSessions returns the sessions but for own that have announced themselves and have not ended.
-func (r *Repository) openSessions(ctx context.Context, own seal.Session) (open []seal.Session, err error) {
+// openSessions returns the sessions but for own that have announced themselves and have
+// not ended, with the sizes of their intents.
+func (r *Repository) openSessions(ctx context.Context, own seal.Session) (open map[seal.Session]int64, err error) {
 	closed := map[string]bool{}
 	err = r.store.List(ctx, "snapshots/", func(name string, _ int64) error {
 		closed[strings.TrimPrefix(name, "snapshots/")] = true
@@ -142,10 +143,11 @@ func (r *Repository) openSessions(ctx context.Context, own seal.Session) (open [
 	if err != nil {
 		return nil, fmt.Errorf("listing snapshots: %w", err)
 	}
-	err = r.store.List(ctx, "intents/", func(name string, _ int64) error {
+	open = map[seal.Session]int64{}
+	err = r.store.List(ctx, "intents/", func(name string, size int64) error {
 		s := strings.TrimPrefix(name, "intents/")
 		if id, err := seal.ParseSession(s); err == nil && !closed[s] && id != own {
-			open = append(open, id)
+			open[id] = size
 		}
 		return nil
 	})
@@ -155,9 +157,9 @@ func (r *Repository) openSessions(ctx context.Context, own seal.Session) (open [
 	return open, nil
 }
 
-func (r *Repository) readIntent(ctx context.Context, id seal.Session) (*Intent, error) {
+func (r *Repository) readIntent(ctx context.Context, id seal.Session, size int64) (*Intent, error) {
 	var i Intent
-	if _, err := r.readOf(ctx, intentName(id), 0, seal.KindIntent, id, r.signer(ctx), &i); err != nil {
+	if _, err := r.readOf(ctx, intentName(id), size, seal.KindIntent, id, r.signer(ctx), &i); err != nil {
 		return nil, err
 	}
 	return &i, nil
@@ -166,9 +168,6 @@ func (r *Repository) readIntent(ctx context.Context, id seal.Session) (*Intent, 
 // readOf reads a record of the session named id, of size bytes if that is known, and
 // returns who signed it, which must be one of signers.
 func (r *Repository) readOf(ctx context.Context, name string, size int64, kind seal.Kind, id seal.Session, signers func(seal.SignerID) ([32]byte, bool), payload any) (seal.SignerID, error) {
-	if size > maxRecord {
-		return seal.SignerID{}, &DamageError{Object: name, Err: tooLarge(size, maxRecord)}
-	}
 	data, err := getLimited(ctx, r.store, name, size, maxRecord)
 	if err != nil {
 		return seal.SignerID{}, err

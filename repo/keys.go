@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -21,23 +22,22 @@ var errNotListed = errors.New("it was removed, or never quite added")
 
 // unlock tries every key object until one opens whose keys accept takes.
 func unlock(ctx context.Context, store storage.Store, u seal.Unlocker, accept func(*seal.Keys) error) error {
-	var names []string
+	sizes := map[string]int64{}
 	err := store.List(ctx, "keys/", func(name string, size int64) error {
 		if size <= maxKey {
-			names = append(names, name)
+			sizes[name] = size
 		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("listing keys: %w", err)
 	}
-	if len(names) == 0 {
+	if len(sizes) == 0 {
 		return &DamageError{Object: "keys/", Err: errors.New("there is no key object; restore this folder from a copy of the repository")}
 	}
-	slices.Sort(names)
 	odd := ErrWrongKey
-	for _, name := range names {
-		keys, err := openKey(ctx, store, name, u)
+	for _, name := range slices.Sorted(maps.Keys(sizes)) {
+		keys, err := openKey(ctx, store, name, sizes[name], u)
 		if err == nil {
 			err = accept(keys)
 		}
@@ -55,8 +55,8 @@ func unlock(ctx context.Context, store storage.Store, u seal.Unlocker, accept fu
 	return odd
 }
 
-func openKey(ctx context.Context, store storage.Store, name string, u seal.Unlocker) (*seal.Keys, error) {
-	object, err := getLimited(ctx, store, name, 0, maxKey)
+func openKey(ctx context.Context, store storage.Store, name string, size int64, u seal.Unlocker) (*seal.Keys, error) {
+	object, err := getLimited(ctx, store, name, size, maxKey)
 	if err != nil {
 		return nil, err
 	}

@@ -15,7 +15,7 @@ import (
 	"restante/storage/mem"
 )
 
-func newRepository(t *testing.T) (storage.Store, keyring) {
+func newRepository(t testing.TB) (storage.Store, keyring) {
 	t.Helper()
 	store, k := mem.New(), newKeyring(t)
 	if err := k.create(t, store); err != nil {
@@ -24,7 +24,7 @@ func newRepository(t *testing.T) (storage.Store, keyring) {
 	return store, k
 }
 
-func mustOpen(t *testing.T, k keyring, store storage.Store) *repo.Repository {
+func mustOpen(t testing.TB, k keyring, store storage.Store) *repo.Repository {
 	t.Helper()
 	r, err := k.open(t, store)
 	if err != nil {

@@ -5,11 +5,14 @@ import (
 	"sync"
 )
 
-// An lru keeps the most recently used values up to a fixed number. Its
-// methods may be called by several goroutines at once.
+// An lru keeps the most recently used values, as many as weigh no more than most
+// together, but one at least. Its methods may be called by several goroutines at once.
 type lru[K comparable, V any] struct {
-	mu    sync.Mutex
 	most  int
+	weigh func(V) int
+
+	mu    sync.Mutex
+	total int        // what all weigh; under mu, as are those below
 	order *list.List // of lruEntry, most recent first
 	byKey map[K]*list.Element
 }
@@ -19,8 +22,8 @@ type lruEntry[K comparable, V any] struct {
 	val V
 }
 
-func newLRU[K comparable, V any](most int) *lru[K, V] {
-	return &lru[K, V]{most: most, order: list.New(), byKey: map[K]*list.Element{}}
+func newLRU[K comparable, V any](most int, weigh func(V) int) *lru[K, V] {
+	return &lru[K, V]{most: most, weigh: weigh, order: list.New(), byKey: map[K]*list.Element{}}
 }
 
 func (c *lru[K, V]) get(key K) (V, bool) {
@@ -39,12 +42,18 @@ func (c *lru[K, V]) put(key K, val V) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if e, ok := c.byKey[key]; ok {
-		c.order.Remove(e)
+		c.remove(e)
 	}
 	c.byKey[key] = c.order.PushFront(lruEntry[K, V]{key, val})
-	if c.order.Len() > c.most {
-		last := c.order.Back()
-		c.order.Remove(last)
-		delete(c.byKey, last.Value.(lruEntry[K, V]).key)
+	c.total += c.weigh(val)
+	for c.total > c.most && c.order.Len() > 1 {
+		c.remove(c.order.Back())
 	}
+}
+
+func (c *lru[K, V]) remove(e *list.Element) {
+	c.order.Remove(e)
+	entry := e.Value.(lruEntry[K, V])
+	delete(c.byKey, entry.key)
+	c.total -= c.weigh(entry.val)
 }

@@ -1,9 +1,11 @@
 package repo
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -86,19 +88,18 @@ func listable(roots int) int {
 // fails. One that cannot be read is given to fn with a DamageError, or an error of
 // the storage, and its number alone. Only marks that an owner signed can be read.
 func (r *Repository) EachMark(ctx context.Context, fn func(Mark, error) error) error {
-	var numbers []uint64
-	err := r.store.List(ctx, "marks/", func(name string, _ int64) error {
+	sizes := map[uint64]int64{}
+	err := r.store.List(ctx, "marks/", func(name string, size int64) error {
 		if n, err := strconv.ParseUint(strings.TrimPrefix(name, "marks/"), 10, 64); err == nil && markName(n) == name {
-			numbers = append(numbers, n)
+			sizes[n] = size
 		}
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("listing marks: %w", err)
 	}
-	slices.Sort(numbers)
-	for _, n := range numbers {
-		m, err := r.readMark(ctx, n)
+	for _, n := range slices.Sorted(maps.Keys(sizes)) {
+		m, err := r.readMark(ctx, n, sizes[n])
 		if errors.Is(err, storage.ErrNotFound) {
 			continue // its packs are gone, and it with them
 		}
@@ -109,9 +110,9 @@ func (r *Repository) EachMark(ctx context.Context, fn func(Mark, error) error) e
 	return nil
 }
 
-func (r *Repository) readMark(ctx context.Context, n uint64) (Mark, error) {
+func (r *Repository) readMark(ctx context.Context, n uint64, size int64) (Mark, error) {
 	name := markName(n)
-	data, err := getLimited(ctx, r.store, name, 0, maxRecord)
+	data, err := getLimited(ctx, r.store, name, size, maxRecord)
 	if err != nil {
 		return Mark{Number: n}, err
 	}
@@ -133,6 +134,9 @@ func (m *Mark) take(record *markRecord) error {
 	const session = len(seal.Session{})
 	if len(record.Packs)%blob.IDSize != 0 || len(record.Packs) > MaxMarked*blob.IDSize || len(record.Roots)%session != 0 {
 		return errors.New("it is malformed")
+	}
+	if !ascend(record.Packs, blob.IDSize) || !ascend(record.Roots, session) {
+		return errors.New("its lists do not ascend")
 	}
 	for b := range slices.Chunk(record.Packs, blob.IDSize) {
 		m.Packs = append(m.Packs, blob.ID(b))
@@ -203,6 +207,16 @@ func (s *Session) MayBuildOn(parent seal.Session, seen []uint64) bool {
 			continue
 		}
 		if _, ok := slices.BinarySearchFunc(m.Roots, parent, func(a, b seal.Session) int { return slices.Compare(a[:], b[:]) }); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// ascend reports whether parts of this size, one after the other, ascend strictly.
+func ascend(parts []byte, size int) bool {
+	for i := size; i < len(parts); i += size {
+		if bytes.Compare(parts[i-size:i], parts[i:i+size]) >= 0 {
 			return false
 		}
 	}

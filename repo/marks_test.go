@@ -2,6 +2,7 @@ package repo_test
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"log"
 	"slices"
@@ -69,6 +70,10 @@ func TestMarks(t *testing.T) {
 		t.Error("a mark of too many packs is put")
 	}
 	many := repo.Mark{Number: 3, Packs: make([]blob.ID, repo.MaxMarked), Roots: make([]seal.Session, 1<<16)}
+	for i := range many.Packs {
+		binary.BigEndian.PutUint32(many.Packs[i][:], uint32(i))
+		binary.BigEndian.PutUint32(many.Roots[i][:], uint32(i))
+	}
 	if err := r.PutMark(t.Context(), many); err != nil {
 		t.Errorf("the largest mark: %v", err)
 	}

@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -67,7 +68,18 @@ func (r *Repository) openRecord(data []byte, kind seal.Kind, payload any, public
 	if err != nil {
 		return seal.Header{}, err
 	}
-	return h, cbor.Unmarshal(plain, payload)
+	return h, decodeRecord(plain, payload)
+}
+
+// decodeRecord reads the one encoding of a payload.
+func decodeRecord(plain []byte, payload any) error {
+	if err := cbor.Unmarshal(plain, payload); err != nil {
+		return err
+	}
+	if again, err := cbor.Marshal(payload); err != nil || !bytes.Equal(again, plain) {
+		return errors.New("it is not in the form that is written")
+	}
+	return nil
 }
 
 // openBytes checks and opens what sealBytes made. public gives the key that
@@ -136,7 +148,7 @@ func putOnce(ctx context.Context, store storage.Store, name string, data []byte)
 	if err == nil {
 		return nil
 	}
-	there, getErr := store.Get(ctx, name, 0, -1, nil)
+	there, getErr := getLimited(ctx, store, name, 0, int64(len(data)))
 	if getErr == nil && string(there) == string(data) {
 		// That it can be read does not say that it is durable; that its name
 		// is taken does.
@@ -147,17 +159,34 @@ func putOnce(ctx context.Context, store storage.Store, name string, data []byte)
 	return fmt.Errorf("storing %s: %w", name, err)
 }
 
-// getLimited reads a whole small object of at most limit bytes.
+// getLimited reads a whole small object of at most limit bytes, of size bytes if that
+// is known, else 0. A DamageError says that it has more; then no room was made for it.
 func getLimited(ctx context.Context, store storage.Store, name string, size, limit int64) ([]byte, error) {
+	if size == 0 {
+		_, err := store.Get(ctx, name, limit, 1, nil)
+		if err == nil {
+			size = limit + 1
+		} else if !errors.Is(err, storage.ErrShort) {
+			return nil, fmt.Errorf("reading %s: %w", name, err)
+		}
+	}
 	if size > limit {
-		return nil, fmt.Errorf("reading %s: it has %d bytes; more than %d is not an object of this program", name, size, limit)
+		return nil, &DamageError{Object: name, Err: tooLarge(size, limit)}
 	}
 	data, err := store.Get(ctx, name, 0, -1, nil)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
 	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("reading %s: it has %d bytes; more than %d is not an object of this program", name, len(data), limit)
+		return nil, &DamageError{Object: name, Err: tooLarge(int64(len(data)), limit)}
 	}
 	return data, nil
+}
+
+// tooLarge is the error of an object that has more bytes than it may have.
+func tooLarge(size, limit int64) error {
+	if size == limit+1 {
+		return fmt.Errorf("it has more than %d bytes, which no object of its kind has", limit)
+	}
+	return fmt.Errorf("it has %d bytes; more than %d is not an object of this program", size, limit)
 }

@@ -73,6 +73,22 @@ type Repository struct {
 	refreshed bool       // under syncMu
 }
 
+const (
+	maxBoxes  = 1 << 10  // packs of which the keys are kept
+	maxPages  = 64 << 20 // bytes of raw clumps of pages that are kept: 64 of full size
+	leastPage = 1 << 10  // what a clump counts at least
+)
+
+func newBoxes() *lru[blob.ID, *seal.Object] {
+	return newLRU[blob.ID](maxBoxes, func(*seal.Object) int { return 1 })
+}
+
+// newPages returns a cache that bounds bytes: a clump of a few hundred bytes may
+// open to 8 MiB.
+func newPages() *lru[blob.Clump, []byte] {
+	return newLRU[blob.Clump](maxPages, func(raw []byte) int { return max(cap(raw), leastPage) })
+}
+
 // CreateOptions describe a new repository.
 type CreateOptions struct {
 	Chunker uint64 // the secret polynomial of content-defined chunking
@@ -135,8 +151,8 @@ type part struct {
 func takeAway(ctx context.Context, store storage.Store, parts []part) error {
 	others := false
 	for _, p := range slices.Backward(parts) {
-		there, err := store.Get(ctx, p.name, 0, -1, nil)
-		if err == nil && !bytes.Equal(there, p.data) {
+		there, err := getLimited(ctx, store, p.name, 0, int64(len(p.data)))
+		if larger := errors.As(err, new(*DamageError)); larger || err == nil && !bytes.Equal(there, p.data) {
 			others = true
 		}
 		if errors.Is(err, storage.ErrNotFound) || others && p.name != parts[1].name {
@@ -173,7 +189,7 @@ func Open(ctx context.Context, store storage.Store, opts OpenOptions) (*Reposito
 	if err != nil {
 		return nil, err
 	}
-	r := &Repository{store: store, dec: dec, boxes: newLRU[blob.ID, *seal.Object](1024), pages: newLRU[blob.Clump, []byte](64), warn: opts.Warn}
+	r := &Repository{store: store, dec: dec, boxes: newBoxes(), pages: newPages(), warn: opts.Warn}
 	err = unlock(ctx, store, opts.Unlock, func(k *seal.Keys) error {
 		r.keys = k
 		r.seen = r.CachePath(opts.CacheDir, "config")
