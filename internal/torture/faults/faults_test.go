@@ -157,7 +157,7 @@ func (w *world) try(s step, way way, call int) (fired bool) {
 // expects reports whether a run may end so.
 func (y way) expects(err error) bool {
 	switch {
-	case err == nil:
+	case err == nil, errors.Is(err, errGone): // a page that cannot be read is one that is missing
 		return true
 	case y.cancels:
 		return errors.Is(err, context.Canceled)

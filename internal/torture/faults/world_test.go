@@ -206,6 +206,9 @@ func (w *world) forget(ctx context.Context, store storage.Store, state string) e
 	})
 }
 
+// errGone says of a snapshot that it cannot be taken back: something of it cannot be read.
+var errGone = errors.New("there is not all")
+
 func (w *world) unforget(ctx context.Context, store storage.Store, state string) error {
 	return w.with(ctx, store, func(r *repo.Repository) error {
 		all, err := snapshots(ctx, r, true, state)
@@ -214,7 +217,7 @@ func (w *world) unforget(ctx context.Context, store storage.Store, state string)
 			err = errors.Join(err, r.Unforget(ctx, s.ID, repo.Intent{Store: "mail", Host: "mx", User: "tester", Root: &root}, func(session *repo.Session) error {
 				gone, err := verify.Complete(ctx, r, session, s.record)
 				if err == nil && !gone.None() {
-					err = fmt.Errorf("of state %q is gone: %+v", state, gone)
+					err = fmt.Errorf("of state %q: %w: %+v", state, errGone, gone)
 				}
 				return err
 			}))
