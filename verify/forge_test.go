@@ -59,12 +59,22 @@ type (
 // forgeIndex puts an index object of one pack in the place of another.
 func (f *fixture) forgeIndex(t *testing.T, role string, kind seal.Kind, pack string, entries []indexEntry) {
 	t.Helper()
+	if err := f.store.Delete(t.Context(), f.names[role]); err != nil {
+		t.Fatal(err)
+	}
+	name := f.putIndex(t, kind, f.names[pack], entries)
+	f.names[role], f.roles[name] = name, role
+}
+
+// putIndex puts an index object of a pack, and returns its name.
+func (f *fixture) putIndex(t *testing.T, kind seal.Kind, pack string, entries []indexEntry) string {
+	t.Helper()
 	keys := f.keys(t)
 	obj, err := keys.NewObject(seal.Header{Kind: kind, Mode: seal.ModeIndex})
 	if err != nil {
 		t.Fatal(err)
 	}
-	head := forgedHead{Packs: []forgedPack{{ID: packID(t, f.names[pack]), Size: uint32(len(f.get(t, f.names[pack])))}}, Blocks: []forgedBlock{}}
+	head := forgedHead{Packs: []forgedPack{{ID: packID(t, pack), Size: uint32(len(f.get(t, pack)))}}, Blocks: []forgedBlock{}}
 	out := bytes.Clone(obj.Prefix)
 	for block := range slices.Chunk(entries, 1000) {
 		var plain []byte
@@ -87,14 +97,56 @@ func (f *fixture) forgeIndex(t *testing.T, role string, kind seal.Kind, pack str
 	out = obj.Directory.Seal(out, binary.LittleEndian.AppendUint32(nil, uint32(len(out)-start)), 'l', 0)
 	sig := keys.Sign(blob.NameOf(out))
 	out = append(out, sig[:]...)
-	if err := f.store.Delete(t.Context(), f.names[role]); err != nil {
-		t.Fatal(err)
-	}
 	name := "index/" + blob.NameOf(out).String()
 	if err := f.store.Put(t.Context(), name, out); err != nil {
 		t.Fatal(err)
 	}
-	f.names[role], f.roles[name] = name, role
+	return name
+}
+
+// A forgedClump is what a clump holds, and what the directory says of it.
+type forgedClump struct {
+	class  blob.Class
+	packed []byte // the byte that says how, and the bytes
+	raw    uint32
+	pieces []repo.Piece
+}
+
+// putPack puts a pack with clumps, of which nothing needs to be right, and returns its
+// name and what an index has to say of it.
+func (f *fixture) putPack(t *testing.T, kind seal.Kind, clumps []forgedClump) (name string, entries []indexEntry) {
+	t.Helper()
+	keys := f.keys(t)
+	obj, err := keys.NewObject(seal.Header{Kind: kind, Mode: seal.ModePublic})
+	if err != nil {
+		t.Fatal(err)
+	}
+	pack := bytes.Clone(obj.Prefix)
+	dir := binary.AppendUvarint(nil, uint64(len(clumps)))
+	for _, c := range clumps {
+		offset := len(pack)
+		pack = obj.Content.Seal(pack, c.packed, 'c', uint64(offset))
+		length := uint32(len(pack) - offset)
+		dir = binary.AppendUvarint(append(dir, byte(c.class)), uint64(length))
+		dir = append(binary.AppendUvarint(dir, uint64(c.raw)), pack[len(pack)-16:]...)
+		dir = binary.AppendUvarint(dir, uint64(len(c.pieces)))
+		inner := uint32(0)
+		for _, p := range c.pieces {
+			dir = binary.AppendUvarint(append(dir, p.ID[:]...), uint64(p.Size))
+			entries = append(entries, indexEntry{p.ID, uint32(offset), length, inner, p.Size})
+			inner += p.Size
+		}
+	}
+	tail := obj.Directory.Seal(nil, dir, 'd', 0)
+	tail = obj.Directory.Seal(tail, binary.LittleEndian.AppendUint32(nil, uint32(len(tail))), 'l', 0)
+	sig := keys.Sign(blob.NameOf(append(bytes.Clone(obj.Prefix), tail...)))
+	pack = append(append(pack, tail...), sig[:]...)
+	name = repo.PackName(blob.NameOf(pack))
+	if err := f.store.Put(t.Context(), name, pack); err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(entries, func(a, b indexEntry) int { return bytes.Compare(a.id[:], b.id[:]) })
+	return name, entries
 }
 
 func TestIndexAgainstPacks(t *testing.T) {
@@ -158,40 +210,14 @@ func TestPackNamedTwice(t *testing.T) {
 // A pack may be sealed and signed rightly and hold other bytes than it says.
 func TestPieceWithOtherBytes(t *testing.T) {
 	f := newFixture(t)
-	keys := f.keys(t)
-	entries := f.indexEntries(t, "data2")
-	obj, err := keys.NewObject(seal.Header{Kind: seal.KindDataPack, Mode: seal.ModePublic})
-	if err != nil {
-		t.Fatal(err)
+	clump := forgedClump{class: blob.Text, packed: []byte{0}} // kept raw
+	for _, e := range f.indexEntries(t, "data2") {
+		clump.packed = append(clump.packed, make([]byte, e.size)...)
+		clump.pieces = append(clump.pieces, repo.Piece{ID: e.id, Size: e.size})
+		clump.raw += e.size
 	}
-	raw := []byte{0} // kept raw
-	dir := []byte{1, byte(blob.Text)}
-	for _, e := range entries {
-		raw = append(raw, make([]byte, e.size)...)
-	}
-	pack := bytes.Clone(obj.Prefix)
-	offset := len(pack)
-	pack = obj.Content.Seal(pack, raw, 'c', uint64(offset))
-	dir = binary.AppendUvarint(dir, uint64(len(pack)-offset))
-	dir = binary.AppendUvarint(dir, uint64(len(raw)-1))
-	dir = append(dir, pack[len(pack)-16:]...)
-	dir = binary.AppendUvarint(dir, uint64(len(entries)))
-	for i := range entries {
-		dir = binary.AppendUvarint(append(dir, entries[i].id[:]...), uint64(entries[i].size))
-		entries[i].offset, entries[i].length, entries[i].inner = uint32(offset), uint32(len(pack)-offset), 0
-		if i > 0 {
-			entries[i].inner = entries[i-1].inner + entries[i-1].size
-		}
-	}
-	tail := obj.Directory.Seal(nil, dir, 'd', 0)
-	tail = obj.Directory.Seal(tail, binary.LittleEndian.AppendUint32(nil, uint32(len(tail))), 'l', 0)
-	sig := keys.Sign(blob.NameOf(append(bytes.Clone(obj.Prefix), tail...)))
-	pack = append(append(pack, tail...), sig[:]...)
 	f.replace(t, f.names["data2"], nil)
-	name := repo.PackName(blob.NameOf(pack))
-	if err := f.store.Put(t.Context(), name, pack); err != nil {
-		t.Fatal(err)
-	}
+	name, entries := f.putPack(t, seal.KindDataPack, []forgedClump{clump})
 	f.names["data2"], f.roles[name] = name, "data2"
 	f.forgeIndex(t, "dataindex2", seal.KindDataIndex, "data2", entries)
 	wantLines(t, f.render(f.check(t, false)), nil)
