@@ -49,6 +49,9 @@ func (p *pruner) choose(ctx context.Context) ([]blob.ID, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		if p.timeUp() {
+			break
+		}
 		by, err := p.r.PackSession(ctx, id)
 		if errors.Is(err, storage.ErrNotFound) {
 			continue

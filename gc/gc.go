@@ -16,7 +16,10 @@
 //  6. It removes intents of sessions that have ended, and takes packs that are gone
 //     off the records of damage.
 //
-// After any step it can be interrupted; the next prune goes on.
+// After any step it can be interrupted; the next prune goes on. One whose time is
+// bounded stops while it reads pages, too; what those refer to that it has read is in a file in
+// the cache directory then, about as large as the files of IDs below, and the next one does
+// not read them again. It goes when a prune comes to its end in time.
 //
 // # Memory
 //
@@ -72,8 +75,8 @@ type Options struct {
 	// MaxUnused is how much of the repository, in per cent, may be unneeded pieces
 	// in packs of which something is needed. While it is more, packs are rewritten.
 	MaxUnused float64
-	// MaxDuration, unless it is 0, is after how long no further pack is rewritten
-	// or deleted.
+	// MaxDuration, unless it is 0, is after how long no further page is read and no further
+	// pack rewritten or deleted. Which pages were read is remembered: the next prune goes on.
 	MaxDuration time.Duration
 	// Drop are sessions that are dead, whatever is known of them: their IDs, or
 	// what these begin with.
@@ -151,16 +154,31 @@ func Prune(ctx context.Context, r *repo.Repository, opts Options) (*Report, erro
 	p := &pruner{r: r, opts: opts, started: opts.now(), report: Report{DryRun: opts.DryRun, Waiting: []Waiting{}, Damaged: []string{}},
 		packs: map[blob.ID]*pack{}, roots: map[seal.Session]bool{}, newest: map[store]newest{}}
 	p.memo = openMemo(filepath.Join(dir, "seen"), p.started)
-	p.reach = &reacher{r: r, dir: temp, most: cmp.Or(opts.held, maxHeld), count: p.count, done: opts.Done}
+	p.reach = &reacher{r: r, dir: temp, most: cmp.Or(opts.held, maxHeld), count: p.count, done: opts.Done, stop: p.timeUp}
 	defer p.reach.close()
-	err := p.run(ctx)
-	if err == nil && !opts.DryRun {
-		err = p.tidyDamage(ctx)
-	}
+	err := p.all(ctx, filepath.Join(dir, "pages"))
 	if !opts.DryRun {
 		err = errors.Join(err, p.memo.save())
 	}
 	return &p.report, err
+}
+
+// all prunes. Where its time is bounded it leaves a memo of pages, unless it comes to its end.
+func (p *pruner) all(ctx context.Context, memo string) (err error) {
+	if p.opts.MaxDuration > 0 && !p.opts.DryRun {
+		if p.reach.memo, err = openPageMemo(memo); err != nil {
+			return err
+		}
+	}
+	err = p.run(ctx)
+	isUp := errors.Is(err, errTimeUp)
+	if isUp {
+		err = nil // what was not found to be needed was not decided about
+	}
+	if err == nil && !isUp && !p.opts.DryRun {
+		err = p.tidyDamage(ctx)
+	}
+	return errors.Join(err, p.reach.memo.close(err == nil && !p.report.Stopped))
 }
 
 // A pruner is one prune. It belongs to the goroutine that called Prune.

@@ -2,7 +2,11 @@ package gc_test
 
 import (
 	"errors"
+	"fmt"
+	"os"
 	"path"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -175,29 +179,114 @@ func TestLeftOfInterruptedSessions(t *testing.T) {
 	}
 }
 
+// slowly has the clock go on with each page that is read, and each pack that is deleted,
+// and stops prunes after an hour.
+func (f *fixture) slowly(d time.Duration) func(*gc.Options) {
+	return func(o *gc.Options) {
+		o.MaxDuration = time.Hour
+		o.Done = func(objects, _ uint64) { f.now = f.now.Add(time.Duration(objects) * d) }
+		gc.SetNow(o, func() time.Time { return f.now })
+	}
+}
+
 // After its time a prune begins nothing more, and the next one goes on.
 func TestMaxDuration(t *testing.T) {
 	f := newFixture(t)
 	f.forget(f.backup("a", "b"))
 	f.forget(f.backup("c"))
 	kept := f.backup("d")
-	for want := range 5 {
-		report := f.mustPrune(func(o *gc.Options) {
-			o.MaxDuration = time.Hour
-			gc.SetNow(o, func() time.Time {
-				f.now = f.now.Add(25 * time.Minute) // two looks at the clock after the first are within the hour
-				return f.now
-			})
-		})
+	for n := range 6 {
+		report := f.mustPrune(f.slowly(31 * time.Minute))
 		f.sound(kept)
+		if report.Deleted > 2 {
+			t.Errorf("in an hour it deleted %d packs", report.Deleted)
+		}
 		if left := len(f.names("packs/")); left == 2 && !report.Stopped {
-			if want == 0 {
+			if n == 0 {
 				t.Error("all was done at once")
 			}
 			return
 		}
 	}
 	t.Errorf("there are left %q", f.names(""))
+}
+
+// A prune whose time is over while it reads pages has decided nothing, and the next
+// one does not read them again.
+func TestMaxDurationWhileReading(t *testing.T) {
+	f := newFixture(t)
+	var kept []*run
+	for i := range 8 {
+		kept = append(kept, f.backup(fmt.Sprint("kept", i)))
+	}
+	gone := f.backup("gone")
+	f.forget(gone)
+	f.mustPrune(grace(1)) // so that there are marks
+	pages := uint64(0)
+	for n := range 50 {
+		read := uint64(0)
+		report := f.mustPrune(f.slowly(10*time.Minute), func(o *gc.Options) {
+			slow := o.Done
+			o.Done = func(objects, bytes uint64) {
+				read += objects
+				slow(objects, bytes)
+			}
+		})
+		f.sound(kept...)
+		if read -= report.Deleted; read > 6 {
+			t.Errorf("in an hour it read %d pages", read)
+		}
+		pages += read
+		left, _ := filepath.Glob(filepath.Join(f.cache, "*", "prune", "pages"))
+		if report.Deleted == 0 {
+			if !report.Stopped || len(left) != 1 {
+				t.Fatalf("%+v, and there is the memo %q", report, left)
+			}
+			continue
+		}
+		if n < 2 || pages > report.Pages || report.Pages < 16 || (left != nil) != report.Stopped {
+			t.Errorf("after %d runs and %d pages: %+v, and there is the memo %q", n, pages, report, left)
+		}
+		return
+	}
+	t.Error("it comes to no end")
+}
+
+// A memo of pages that is damaged or cut off says less, and nothing wrong.
+func TestDamagedPageMemo(t *testing.T) {
+	f := newFixture(t)
+	first, second := f.backup("a", "b"), f.backup("b", "c")
+	f.forget(first)
+	if report := f.mustPrune(f.slowly(31 * time.Minute)); !report.Stopped {
+		t.Fatalf("%+v", report)
+	}
+	paths, err := filepath.Glob(filepath.Join(f.cache, "*", "prune", "pages"))
+	if err != nil || len(paths) != 1 {
+		t.Fatalf("%q, %v", paths, err)
+	}
+	whole, err := os.ReadFile(paths[0])
+	if err != nil || len(whole) < 100 {
+		t.Fatalf("the memo has %d bytes, %v", len(whole), err)
+	}
+	base := f.copyOf()
+	for at := 0; at < len(whole); at += 23 {
+		flipped := slices.Clone(whole)
+		flipped[at] ^= 0x10
+		for _, memo := range [][]byte{whole[:at], flipped} {
+			if err := os.WriteFile(paths[0], memo, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			f.store = &hooked{Store: base}
+			f.store = &hooked{Store: f.copyOf()} // of the base
+			report := f.mustPrune(func(o *gc.Options) { o.MaxDuration = time.Hour })
+			if report.Stopped || report.Deleted != 1 || report.Missing != 0 {
+				t.Fatalf("at byte %d: %+v", at, report)
+			}
+			if at%230 == 0 {
+				f.sound(second)
+			}
+		}
+	}
 }
 
 func TestDryRun(t *testing.T) {

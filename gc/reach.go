@@ -25,6 +25,9 @@ type reacher struct {
 	most  int                        // IDs that a set holds in memory
 	count func(blob.ID, *blob.Place) // told of each piece and page that is needed, and where it lies; nil: nowhere
 	done  func(pages, bytes uint64)
+	stop  func() bool // whether no further page is to be read
+	memo  *pageMemo   // of pages that earlier prunes have read
+	fresh bool        // a page has been read that is not in it, so that each prune gets on
 
 	known [2][maxLevels]*idSet // pages that were read: of trees, and of lists
 	open  [2][maxLevels]*idSet // pages to be read
@@ -124,7 +127,7 @@ func (c *reacher) level(ctx context.Context, list, level int, lenient bool) erro
 		if len(ids) == 0 {
 			break
 		}
-		if err := c.read(ctx, ids, uint8(level), lenient); err != nil {
+		if err := c.read(ctx, ids, uint8(level), list == 1, lenient); err != nil {
 			return err
 		}
 		for _, id := range ids {
@@ -159,18 +162,27 @@ func (s *idSet) addAll(other *idSet) error {
 	}
 }
 
-// read reads pages of one level, given by ascending IDs.
-func (c *reacher) read(ctx context.Context, ids []blob.ID, level uint8, lenient bool) error {
+// read finds what pages of one level refer to, given by ascending IDs: those that
+// are not in the memo it reads, each clump once.
+func (c *reacher) read(ctx context.Context, ids []blob.ID, level uint8, list, lenient bool) error {
 	places, err := c.r.Places(ctx, ids)
 	if err != nil {
 		return err
 	}
 	pages := make([]repo.Located, 0, len(ids))
 	for i, id := range ids {
-		if places[i].Size > 0 {
-			pages = append(pages, repo.Located{ID: id, Place: places[i]})
-		} else if !lenient {
+		if places[i].Size == 0 {
+			if lenient {
+				continue
+			}
 			return fmt.Errorf("reading page %s: %w", id.Short(), repo.ErrMissingPiece)
+		}
+		at := repo.Located{ID: id, Place: places[i]}
+		refs, known := c.memo.get(ref{id, level, true, list})
+		if !known {
+			pages = append(pages, at)
+		} else if err := c.refer(&at, refs); err != nil {
+			return err
 		}
 	}
 	var mu sync.Mutex // of c
@@ -179,18 +191,20 @@ func (c *reacher) read(ctx context.Context, ids []blob.ID, level uint8, lenient 
 			return err
 		}
 		refs, err := readRefs(data, level)
-		mu.Lock()
-		defer mu.Unlock()
-		if err == nil {
-			err = c.refer(refs)
-		}
 		if err != nil {
 			return fmt.Errorf("page %s: %w", pages[i].ID.Short(), err)
 		}
-		c.count(pages[i].ID, &pages[i].Place)
-		c.pages++
+		mu.Lock()
+		defer mu.Unlock()
+		if c.fresh && c.stop() {
+			return errTimeUp
+		}
+		c.fresh = true
 		c.done(1, uint64(len(data)))
-		return nil
+		if err := c.memo.put(ref{pages[i].ID, level, true, list}, refs); err != nil {
+			return err
+		}
+		return c.refer(&pages[i], refs)
 	})
 }
 
@@ -210,8 +224,10 @@ func readRefs(data []byte, level uint8) (refs []ref, err error) {
 	return refs, err
 }
 
-// refer notes what a page refers to.
-func (c *reacher) refer(refs []ref) (err error) {
+// refer notes that a page is needed, and what it refers to.
+func (c *reacher) refer(page *repo.Located, refs []ref) (err error) {
+	c.count(page.ID, &page.Place)
+	c.pages++
 	for _, r := range refs {
 		if r.page {
 			err = c.want(r.id, r.level, r.list)
@@ -219,7 +235,7 @@ func (c *reacher) refer(refs []ref) (err error) {
 			err = c.files.add(r.id)
 		}
 		if err != nil {
-			return err
+			return fmt.Errorf("page %s: %w", page.ID.Short(), err)
 		}
 	}
 	return nil

@@ -97,6 +97,9 @@ func (p *pruner) worthwhile(ctx context.Context) ([]partly, error) {
 		if !k.named || k.mark == 0 && k.needs >= uint64(k.pieces) {
 			continue
 		}
+		if p.timeUp() {
+			return nil, nil
+		}
 		if by, err := p.r.PackSession(ctx, id); ctx.Err() != nil {
 			return nil, ctx.Err()
 		} else if err != nil || open[by] {
