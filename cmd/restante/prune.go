@@ -87,7 +87,7 @@ func (o *pruneOptions) addFlags(fs *pflag.FlagSet) {
 		o.MinAgeLeft = o.MinAge
 		return err
 	})
-	given("max-duration", "begin nothing more after `DURATION` (default: none)", func(s string) (err error) {
+	given("max-duration", "read and begin nothing more after `DURATION`; the next prune goes on (default: none)", func(s string) (err error) {
 		o.MaxDuration, err = cli.ParseDuration(s)
 		return err
 	})

@@ -157,7 +157,7 @@ func (w *world) try(s step, way way, call int) (fired bool) {
 // expects reports whether a run may end so.
 func (y way) expects(err error) bool {
 	switch {
-	case err == nil, errors.Is(err, errGone): // a page that cannot be read is one that is missing
+	case err == nil, errors.Is(err, errGone): // what cannot be read counts as missing, and is named
 		return true
 	case y.cancels:
 		return errors.Is(err, context.Canceled)
@@ -382,14 +382,20 @@ func isOther(k repo.KeyInfo) bool { return k.Label == other && k.Removed == 0 }
 func (w *world) damageSteps() []step {
 	repairPacks := func(ctx context.Context, w *world, store storage.Store) error {
 		return w.with(ctx, store, func(r *repo.Repository) error {
-			_, err := r.RepairPacks(ctx, nil, repo.RepairOptions{User: "tester"})
+			report, err := r.RepairPacks(ctx, nil, repo.RepairOptions{User: "tester"})
+			if err == nil && len(report.Kept) > 0 {
+				err = fmt.Errorf("%w: %+v", errGone, report.Kept)
+			}
 			return err
 		})
 	}
 	return []step{
 		{name: "repair index", states: []string{"third"}, before: (*world).loseIndex, run: func(ctx context.Context, w *world, store storage.Store) error {
 			return w.with(ctx, store, func(r *repo.Repository) error {
-				_, err := r.RepairIndex(ctx, repo.RepairOptions{User: "tester"})
+				report, err := r.RepairIndex(ctx, repo.RepairOptions{User: "tester"})
+				if err == nil && len(report.Unnamed) > 0 {
+					err = fmt.Errorf("%w: %+v", errGone, report.Unnamed)
+				}
 				return err
 			})
 		}},

@@ -206,7 +206,7 @@ func (w *world) forget(ctx context.Context, store storage.Store, state string) e
 	})
 }
 
-// errGone says of a snapshot that it cannot be taken back: something of it cannot be read.
+// errGone says that something was not done, because what it needs cannot be read.
 var errGone = errors.New("there is not all")
 
 func (w *world) unforget(ctx context.Context, store storage.Store, state string) error {
