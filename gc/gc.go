@@ -13,8 +13,8 @@
 //  5. It makes durable what it has listed, and deletes packs under marks: first from the index, then themselves, then
 //     the mark. A pack waits until all open sessions have seen its mark, and for
 //     the time of grace, so that whoever is reading from it can finish.
-//  6. It removes intents of sessions that have ended, and takes packs that are gone
-//     off the records of damage.
+//  6. It removes intents of sessions that have ended, takes packs that are gone
+//     off the records of damage, and puts small index objects together.
 //
 // After any step it can be interrupted; the next prune goes on. One whose time is
 // bounded stops while it reads pages, too; what those refer to that it has read is in a file in
@@ -107,6 +107,7 @@ type Report struct {
 	DeletedBytes  uint64    `json:"deleted_bytes" doc:"their size: what was freed"`
 	Repacked      uint64    `json:"repacked_packs" doc:"packs of which what is needed was written to new ones"`
 	RepackedBytes uint64    `json:"repacked_bytes" doc:"size of the new ones"`
+	Merged        uint64    `json:"merged_index_objects" doc:"small index objects that others have taken the place of"`
 	Unused        uint64    `json:"unused_bytes" doc:"about what is not needed in packs of which something is"`
 	Ended         uint64    `json:"ended_sessions" doc:"sessions that were taken for dead and ended"`
 	Missing       uint64    `json:"missing_pieces" doc:"pieces of files that snapshots need and no pack has: damage"`
@@ -176,7 +177,7 @@ func (p *pruner) all(ctx context.Context, memo string) (err error) {
 		err = nil // what was not found to be needed was not decided about
 	}
 	if err == nil && !isUp && !p.opts.DryRun {
-		err = p.tidyDamage(ctx)
+		err = errors.Join(p.tidyDamage(ctx), p.mergeIndex(ctx))
 	}
 	return errors.Join(err, p.reach.memo.close(err == nil && !p.report.Stopped))
 }

@@ -232,6 +232,45 @@ func (p *pruner) tidyDamage(ctx context.Context) error {
 	return err
 }
 
+const (
+	// smallIndex is how many bytes an index object has at most that is to be merged,
+	// about 65,536 entries, and maxMerged what all have together that become one.
+	smallIndex, maxMerged = 4 << 20, 16 << 20
+	// leastSmall is how many small ones there are before some are merged, and
+	// leastMerged how many of them become one at least.
+	leastSmall, leastMerged = 16, 4
+)
+
+// mergeIndex puts small index objects together, of which each night leaves two. Sessions
+// that are open may be about to replace some.
+func (p *pruner) mergeIndex(ctx context.Context) error {
+	if p.report.Stopped || len(p.open) > 0 {
+		return nil
+	}
+	if err := p.readIndex(ctx); err != nil {
+		return err
+	}
+	small, err := p.r.IndexObjects(ctx)
+	if err != nil {
+		return err
+	}
+	small = slices.DeleteFunc(small, func(h repo.IndexHead) bool { return h.Size > smallIndex })
+	if len(small) < leastSmall {
+		return nil
+	}
+	slices.SortFunc(small, func(a, b repo.IndexHead) int { return cmp.Or(cmp.Compare(a.Size, b.Size), a.ID.Compare(b.ID)) })
+	n, total := 0, int64(0)
+	for ; n < len(small) && total+small[n].Size <= maxMerged; n++ {
+		total += small[n].Size
+	}
+	if n < leastMerged {
+		return nil
+	}
+	gone, err := p.r.MergeIndexes(ctx, small[:n], func() error { return p.checkTurn(ctx) })
+	p.report.Merged += uint64(gone)
+	return err
+}
+
 // removeForgotten removes the snapshots that were forgotten and whose tree has gone,
 // or is about to: nobody can take them back. Their intents have gone before, their
 // forgotten records go later.

@@ -187,3 +187,91 @@ func (r *Repository) copyIndex(ctx context.Context, head IndexHead, gone func(bl
 	}
 	return putOnce(ctx, r.store, indexName(blob.NameOf(data)), data)
 }
+
+// MergeIndexes puts one index object of each kind in the place of several, which say the
+// same together: first the new one, then the old ones go. A crash between leaves both. turn
+// is called between; when it fails, the new one is taken away again, for somebody else may have
+// changed the old ones meanwhile. It returns how many are gone. Those that contradict each
+// other, which a check names, stay as they are.
+func (r *Repository) MergeIndexes(ctx context.Context, heads []IndexHead, turn func() error) (gone int, err error) {
+	kinds := map[seal.Kind]*mergedIndex{}
+	for _, h := range heads {
+		o, tree, err := r.OpenIndex(ctx, h.ID, h.Size)
+		if errors.Is(err, storage.ErrNotFound) {
+			return 0, nil // somebody else is at it
+		}
+		if err != nil {
+			return 0, &DamageError{Object: indexName(h.ID), Err: err}
+		}
+		kind := seal.KindDataIndex
+		if tree {
+			kind = seal.KindTreeIndex
+		}
+		if kinds[kind] == nil {
+			kinds[kind] = &mergedIndex{sizes: map[blob.ID]uint32{}}
+		}
+		kinds[kind].add(h.ID, o)
+	}
+	for kind, m := range kinds {
+		if len(m.from) < 2 || !m.finish() {
+			continue
+		}
+		if err := r.putMerged(ctx, kind, m, turn); err != nil {
+			return gone, err
+		}
+		gone += len(m.from)
+	}
+	return gone, nil
+}
+
+func (r *Repository) putMerged(ctx context.Context, kind seal.Kind, m *mergedIndex, turn func() error) error {
+	data, err := r.sealIndex(kind, seal.Session{}, &m.all)
+	if err != nil {
+		return err
+	}
+	name := indexName(blob.NameOf(data))
+	if err := putOnce(ctx, r.store, name, data); err != nil {
+		return err
+	}
+	if err := turn(); err != nil {
+		return errors.Join(err, r.Remove(context.WithoutCancel(ctx), name))
+	}
+	for _, id := range m.from {
+		if err := r.Remove(ctx, indexName(id)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// A mergedIndex is what several index objects of one kind say.
+type mergedIndex struct {
+	from  []blob.ID
+	all   index.Object
+	sizes map[blob.ID]uint32 // of packs
+	odd   bool               // they contradict each other
+}
+
+func (m *mergedIndex) add(id blob.ID, o *index.Object) {
+	m.from = append(m.from, id)
+	for _, p := range o.Packs {
+		size, known := m.sizes[p.ID]
+		if !known {
+			m.sizes[p.ID] = p.Size
+			m.all.Packs = append(m.all.Packs, p)
+		}
+		m.odd = m.odd || known && size != p.Size
+	}
+	m.all.Entries = append(m.all.Entries, o.Entries...)
+}
+
+// finish brings the entries in order, each once. It reports false if they are not to be
+// merged.
+func (m *mergedIndex) finish() bool {
+	slices.SortFunc(m.all.Entries, compareEntries)
+	m.all.Entries = slices.Compact(m.all.Entries)
+	for i := 1; i < len(m.all.Entries); i++ {
+		m.odd = m.odd || compareEntries(m.all.Entries[i-1], m.all.Entries[i]) == 0
+	}
+	return !m.odd && len(m.all.Entries) <= maxIndexEntries
+}
