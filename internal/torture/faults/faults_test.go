@@ -411,7 +411,10 @@ func (w *world) damageSteps() []step {
 			if err := w.backUp(ctx, store, "fourth"); err != nil {
 				return err
 			}
-			return repairPacks(ctx, w, store)
+			if err := repairPacks(ctx, w, store); err != nil {
+				return err
+			}
+			return w.checkAgain(ctx, store)
 		}},
 		{name: "repair packs and snapshots", states: []string{"third", "fourth"}, before: (*world).loseForGood, run: func(ctx context.Context, w *world, store storage.Store) error {
 			if _, err := w.check(ctx, store); err != nil {
@@ -420,12 +423,26 @@ func (w *world) damageSteps() []step {
 			if err := repairPacks(ctx, w, store); err != nil {
 				return err
 			}
-			return w.with(ctx, store, func(r *repo.Repository) error {
+			err := w.with(ctx, store, func(r *repo.Repository) error {
 				_, err := repair.Snapshots(ctx, r, repair.Options{User: "tester"})
 				return err
 			})
+			if err != nil {
+				return err
+			}
+			return w.checkAgain(ctx, store)
 		}},
 	}
+}
+
+// checkAgain is what a user does after a repair: what a check could not read before, it
+// named, and did not note.
+func (w *world) checkAgain(ctx context.Context, store storage.Store) error {
+	report, err := w.check(ctx, store)
+	if err == nil && len(report.Findings) > 0 {
+		err = fmt.Errorf("%w: %+v", errGone, report.Findings)
+	}
+	return err
 }
 
 // loseIndex deletes one index object and damages another.
