@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"time"
@@ -142,4 +143,31 @@ func TornParent(path string, k snapshot.Key) (n int, err error) {
 		n++
 	}
 	return n, p.each(&rest{key: k}, func(int, *leafRef, bool, snapshot.Key) error { return nil })
+}
+
+// ParseSketch takes the table of a sketch apart of which the items end at end, and returns how many bytes of
+// the file and of items its segments have.
+func ParseSketch(table []byte, end int64) (size, items int64, err error) {
+	var s sketch
+	if err := s.parse(table, end); err != nil {
+		return 0, 0, err
+	}
+	for _, g := range s.segments {
+		if g.size <= 0 || g.length <= 0 || g.offset+g.length > end {
+			return 0, 0, fmt.Errorf("the segment %+v ends behind %d", g, end)
+		}
+		size, items = size+g.size, items+g.length
+	}
+	return size, items, nil
+}
+
+// SketchTable returns a table of segments of these sizes.
+func SketchTable(lengths ...int64) (table []byte, end int64) {
+	end = int64(sketchHead)
+	for _, n := range lengths {
+		g := segment{size: n * 10, length: n, messages: 3}
+		table = g.append(table)
+		end += n
+	}
+	return table, end
 }

@@ -80,3 +80,35 @@ func FuzzKeyPayload(f *testing.F) {
 		}
 	})
 }
+
+// A key file of whoever can write to the storage opens to keys or to an error.
+func FuzzUnlock(f *testing.F) {
+	v := readVector(f)
+	keys, err := seal.DecodeKeys(v.bytes(f, "owner-payload"))
+	if err != nil {
+		f.Fatal(err)
+	}
+	identity, recipient, err := seal.NewIdentity("for a test")
+	if err != nil {
+		f.Fatal(err)
+	}
+	unlock, err := seal.Identities(identity)
+	if err != nil {
+		f.Fatal(err)
+	}
+	file, err := seal.LockRecipient(keys, recipient)
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(file)
+	f.Add(file[:len(file)/2])
+	f.Fuzz(func(t *testing.T, object []byte) {
+		k, err := unlock.Unlock(object)
+		if (k == nil) == (err == nil) {
+			t.Errorf("%v, %v", k, err)
+		}
+		if err != nil && !errors.Is(err, seal.ErrDamaged) && !errors.Is(err, seal.ErrWrongKey) && !errors.Is(err, seal.ErrTooNew) {
+			t.Errorf("another error: %v", err)
+		}
+	})
+}
