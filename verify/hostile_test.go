@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -12,7 +13,9 @@ import (
 	"time"
 
 	"restante/blob"
+	"restante/diff"
 	"restante/gc"
+	"restante/repair"
 	"restante/repo"
 	"restante/restore"
 	"restante/seal"
@@ -193,6 +196,85 @@ func TestListsThatMultiply(t *testing.T) {
 			t.Errorf("%+v, %v", report, err)
 		}
 	})
+}
+
+// interior makes an interior page that has the same page below several times.
+func (w *writer) interior(level uint8, times int, below snapshot.Root) []byte {
+	page := []byte{1, level}
+	for i := range times {
+		page = append(append(page, 1, byte('b'+i)), below.ID[:]...)
+		for _, n := range []uint64{2, 2, 0, 10, 0} {
+			page = binary.AppendUvarint(page, n)
+		}
+	}
+	return page
+}
+
+// wantHarmless reads all snapshots as commands do: what is wrong with one costs no more
+// than that one, and nothing is written or deleted because of it.
+func (f *fixture) wantHarmless(t *testing.T) {
+	t.Helper()
+	ctx, r := t.Context(), f.open(t)
+	hasher := blob.NewHasher(r.PieceKey())
+	all, err := r.Snapshots(ctx, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var before *snapshot.Tree
+	bad := 0
+	for _, o := range all {
+		s, err := snapshot.DecodeSnapshot(o.Payload)
+		if err != nil {
+			continue
+		}
+		tree := snapshot.OpenTree(r, s.Tree)
+		failed := false
+		for rec, err := range tree.All(ctx, snapshot.Range{}) {
+			failed = failed || err != nil
+			for _, err := range snapshot.Messages(ctx, r, &rec.Entry) {
+				_ = err // of recipes that mark no messages, too
+			}
+		}
+		boxes := snapshot.OpenMailboxes(r, s.Mailboxes)
+		for _, err := range boxes.All(ctx) {
+			failed = failed || err != nil
+		}
+		_, _ = diff.OwnersOf(ctx, boxes)
+		if before != nil {
+			_, _ = diff.Between(ctx, before, tree, []snapshot.Range{{}}, hasher)
+			_, _ = diff.Between(ctx, tree, before, []snapshot.Range{{}}, hasher)
+		}
+		before = tree
+		outer := t.TempDir()
+		result, err := restore.Run(ctx, r, tree, r.PieceKey(), restore.Options{Target: filepath.Join(outer, "target"), NoOwner: true,
+			Parts: []restore.Part{{Ranges: []snapshot.Range{{}}, Path: snapshot.Key.Path}}})
+		failed = failed || err != nil || result.Failures > 2 // one was not saved, and one has another hash
+		if entries, err := os.ReadDir(outer); err != nil || len(entries) > 1 {
+			t.Errorf("beside the target there are %v, %v", entries, err)
+		}
+		if failed {
+			bad++
+		}
+	}
+	if bad > 1 {
+		t.Errorf("of %d snapshots %d cannot be read", len(all), bad)
+	}
+	objects := len(f.all(t))
+	if _, err := gc.Prune(ctx, r, gc.Options{CacheDir: t.TempDir()}); err != nil && len(f.all(t)) != objects {
+		t.Errorf("a prune ended with %v, and there are %d objects, before %d", err, len(f.all(t)), objects)
+	}
+	if _, err := repair.Snapshots(ctx, f.open(t), repair.Options{}); err != nil {
+		t.Errorf("a repair: %v", err)
+	}
+}
+
+// all returns the names of all objects.
+func (f *fixture) all(t *testing.T) (names []string) {
+	t.Helper()
+	if err := f.store.List(t.Context(), "", func(name string, _ int64) error { names = append(names, name); return nil }); err != nil {
+		t.Fatal(err)
+	}
+	return names
 }
 
 // A storage with records of a GiB takes no memory.
