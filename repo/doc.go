@@ -189,7 +189,7 @@
 //	                   go
 //	new key          key file        a key file that no config lists, and that therefore opens nothing
 //	                 config          (the key exists)
-//	removed key      config          (the key is no longer accepted) its file, which opens nothing
+//	removed key      config          (the key is no longer accepted) its file, which opens nothing; the same again
 //	                 key file goes
 //	forget           forgotten record (the snapshot is no longer one)
 //	unforget         intent          an open session, as above
@@ -197,6 +197,9 @@
 //	                 tombstone
 //	hold             hold            (the snapshot is held) an older hold of it, which holds it too
 //	                 older holds go
+//
+// Small index objects are put together by maintenance, the new one first, and then the
+// old ones go; a crash between leaves packs that are named twice.
 //
 // A record of damage says which packs are not what was stored. Sessions take
 // pieces there for absent, and store them again; readers prefer other places; a
@@ -217,7 +220,8 @@
 //	                 packs go
 //
 // The record of damage stays when its pack has gone: a session whose parent was
-// made before learns from it that pieces may be lost.
+// made before learns from it that pieces may be lost. It goes when no session is open
+// and no snapshot that is not forgotten misses anything.
 //
 // Index objects are put at the end of a session and at checkpoints on the way:
 // when five minutes have passed since the last one, or 65,536 pieces have been
