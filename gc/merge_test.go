@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"restante/gc"
+	"restante/internal/torture"
 	"restante/repo"
 	"restante/storage/faulty"
 )
@@ -26,7 +27,7 @@ func TestIndexObjectsAreMerged(t *testing.T) {
 	f := newFixture(t)
 	var kept []*run
 	merged := uint64(0)
-	for n := range 24 {
+	for n := range 17 {
 		kept = append(kept, f.backup(fmt.Sprint("night", n)))
 		before := f.open()
 		if _, err := before.Pieces(t.Context()); err != nil { // it reads the index
@@ -54,7 +55,7 @@ func TestIndexObjectsAreMerged(t *testing.T) {
 
 // Who is reading the index while objects are merged finds the new ones.
 func TestMergingWhileReading(t *testing.T) {
-	for n := 1; ; n++ {
+	for n := 1; ; n += torture.Rounds(5, 1) {
 		f := newFixture(t)
 		kept := f.nights(8)
 		merged := uint64(0)
@@ -114,8 +115,11 @@ func TestFaultsInMerging(t *testing.T) {
 	kept := f.nights(8)
 	f.mustPrune(func(o *gc.Options) { o.DryRun = true })
 	base := f.store
+	runs := 0
+	defer func() { torture.Report(t, "%d runs with a fault", runs) }()
 	for _, fault := range []faulty.Fault{{Outcome: faulty.NotApplied}, {Outcome: faulty.Applied}, {Outcome: faulty.NotApplied, Dead: true}, {Outcome: faulty.Applied, Dead: true}} {
-		for k := 0; ; k++ {
+		for k := 0; ; k += torture.Rounds(9, 1) {
+			runs++
 			f.store, f.cache = base, t.TempDir()
 			inner := f.copyOf()
 			store := faulty.New(inner)

@@ -10,7 +10,6 @@ import (
 	"runtime"
 	"strings"
 	"testing"
-	"time"
 
 	"restante/blob"
 	"restante/diff"
@@ -166,22 +165,32 @@ func TestListsThatMultiply(t *testing.T) {
 	if root.Counts.Bytes != 1<<40 {
 		t.Fatalf("the tree has %+v", root.Counts)
 	}
-	for name, read := range map[string]func(ctx context.Context) error{
-		"check": func(ctx context.Context) error {
-			_, err := verify.Check(ctx, r, verify.Options{NoMark: true})
+	for name, c := range map[string]struct {
+		steps int // after which it is interrupted
+		read  func(ctx context.Context, done func()) error
+	}{
+		"check": {500, func(ctx context.Context, done func()) error {
+			_, err := verify.Check(ctx, r, verify.Options{NoMark: true, Done: func(uint64, uint64) { done() }})
 			return err
-		},
-		"restore": func(ctx context.Context) error {
+		}},
+		"restore": {3, func(ctx context.Context, done func()) error {
 			_, err := restore.Run(ctx, r, snapshot.OpenTree(r, root), r.PieceKey(), restore.Options{Target: filepath.Join(t.TempDir(), "target"), NoOwner: true,
-				Parts: []restore.Part{{Ranges: []snapshot.Range{{}}, Path: snapshot.Key.Path}}})
+				Parts:    []restore.Part{{Ranges: []snapshot.Range{{}}, Path: snapshot.Key.Path}},
+				Progress: func(restore.Progress) { done() }})
 			return err
-		},
+		}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			ctx, cancel := context.WithTimeout(t.Context(), 500*time.Millisecond)
+			ctx, cancel := context.WithCancel(t.Context())
 			defer cancel()
-			if err := read(ctx); !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("it ended with: %v", err)
+			steps := 0
+			err := c.read(ctx, func() {
+				if steps++; steps == c.steps {
+					cancel()
+				}
+			})
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("after %d steps it ended with: %v", steps, err)
 			}
 			var stats runtime.MemStats
 			runtime.GC()
