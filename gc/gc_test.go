@@ -70,6 +70,32 @@ func TestForgotten(t *testing.T) {
 	f.sound()
 }
 
+// A snapshot whose record is damaged keeps prune from deciding what is needed, until it
+// is forgotten; then it goes.
+func TestDamagedSnapshot(t *testing.T) {
+	f := newFixture(t)
+	kept, bad := f.backup("a"), f.backup("b")
+	name := "snapshots/" + bad.s.ID().String()
+	data, err := f.store.Get(t.Context(), name, 0, -1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data[len(data)/2] ^= 1
+	f.delete(name)
+	if err := f.store.Store.Put(t.Context(), name, data); err != nil {
+		t.Fatal(err)
+	}
+	packs := len(f.names("packs/"))
+	if _, err := f.prune(); !errors.As(err, new(*repo.DamageError)) || len(f.names("packs/")) != packs {
+		t.Errorf("with a damaged snapshot: %v", err)
+	}
+	f.forget(bad)
+	if report := f.mustPrune(); report.Deleted != 2 || slices.Contains(f.names("snapshots/"), name) {
+		t.Errorf("when it is forgotten: %+v, %q", report, f.names("snapshots/"))
+	}
+	f.sound(kept)
+}
+
 // What is marked is not taken back: it is about to be deleted.
 func TestUnforgetWhatIsMarked(t *testing.T) {
 	f := newFixture(t)

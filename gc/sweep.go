@@ -272,22 +272,27 @@ func (p *pruner) mergeIndex(ctx context.Context) error {
 }
 
 // removeForgotten removes the snapshots that were forgotten and whose tree has gone,
-// or is about to: nobody can take them back. Their intents have gone before, their
+// or is about to, or whose records are damaged: nobody can take them back. Their intents have gone before, their
 // forgotten records go later.
 func (p *pruner) removeForgotten(ctx context.Context) error {
 	if p.lostSome() { // the disk of some packs may only not be mounted
 		return nil
 	}
 	return p.r.EachForgotten(ctx, func(o repo.ForgottenObject, err error) error {
+		name := string(repo.Snapshots) + "/" + o.ID.String()
+		damage := new(repo.DamageError)
+		if errors.As(err, &damage) && damage.Object == name && !errors.Is(err, seal.ErrTooNew) {
+			err = nil // nobody can take that back
+		}
 		if err != nil || p.isParent(o.ID) {
-			return nil // what cannot be read stays, and restante check names it
+			return nil // what cannot be read now stays
 		}
 		if s, err := snapshot.DecodeSnapshot(o.Payload); err == nil {
 			if has, err := p.r.Has(ctx, s.Tree.ID); has || err != nil {
 				return err
 			}
 		}
-		return p.r.Remove(ctx, string(repo.Snapshots)+"/"+o.ID.String())
+		return p.r.Remove(ctx, name)
 	})
 }
 
