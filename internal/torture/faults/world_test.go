@@ -139,11 +139,7 @@ func filesIn(t *testing.T, dir string) files {
 
 // open opens the repository in a storage that may fail, with the key of the user.
 func (w *world) open(ctx context.Context, store storage.Store) (*repo.Repository, error) {
-	return w.openBy(ctx, store, w.key.unlock)
-}
-
-func (w *world) openBy(ctx context.Context, store storage.Store, unlock seal.Unlocker) (*repo.Repository, error) {
-	return repo.Open(ctx, store, repo.OpenOptions{CacheDir: w.cache, Unlock: unlock})
+	return repo.Open(ctx, store, repo.OpenOptions{CacheDir: w.cache, Unlock: w.key.unlock})
 }
 
 // with opens the repository for fn.
