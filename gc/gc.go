@@ -318,7 +318,11 @@ func (p *pruner) begin(ctx context.Context, fresh []blob.ID) (bool, error) {
 	}
 	if len(fresh) == 0 && !waiting && len(p.ended) == 0 {
 		old, err := p.oldTombs(ctx)
-		if spent := p.oldForgotten(); err != nil || len(old)+len(spent) == 0 {
+		if err != nil {
+			return false, err
+		}
+		lost, err := p.lostForgotten(ctx) // by a prune that did not come to its end
+		if err != nil || len(old)+len(p.oldForgotten())+len(lost) == 0 {
 			return false, err
 		}
 	}

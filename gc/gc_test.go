@@ -1,8 +1,10 @@
 package gc_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path"
 	"path/filepath"
@@ -92,6 +94,27 @@ func TestDamagedSnapshot(t *testing.T) {
 	f.forget(bad)
 	if report := f.mustPrune(); report.Deleted != 2 || slices.Contains(f.names("snapshots/"), name) {
 		t.Errorf("when it is forgotten: %+v, %q", report, f.names("snapshots/"))
+	}
+	f.sound(kept)
+}
+
+// A prune that fails when packs and marks have gone leaves forgotten snapshots to the next.
+func TestForgottenLeftByAPrune(t *testing.T) {
+	f := newFixture(t)
+	kept, gone := f.backup("a"), f.backup("b")
+	f.mustPrune() // the intents go
+	f.forget(gone)
+	ctx, cancel := context.WithCancel(t.Context())
+	f.at("delete", "snapshots/", cancel)
+	if _, err := gc.Prune(ctx, f.openWith(f.store, io.Discard), gc.Options{CacheDir: f.cache}); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	f.store.before = nil
+	if name := "snapshots/" + gone.s.ID().String(); !slices.Contains(f.names("snapshots/"), name) || len(f.names("packs/")) != 2 {
+		t.Fatalf("there is left %q", f.names(""))
+	}
+	if f.mustPrune(); len(f.names("snapshots/")) != 1 {
+		t.Errorf("there is left %q", f.names("snapshots/"))
 	}
 	f.sound(kept)
 }

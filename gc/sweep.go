@@ -186,10 +186,11 @@ func (p *pruner) tidy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := p.removeForgotten(ctx); err != nil {
+	lost, err := p.lostForgotten(ctx)
+	if err != nil {
 		return err
 	}
-	for _, name := range p.oldForgotten() {
+	for _, name := range append(lost, p.oldForgotten()...) {
 		if err := p.r.Remove(ctx, name); err != nil {
 			return err
 		}
@@ -271,14 +272,14 @@ func (p *pruner) mergeIndex(ctx context.Context) error {
 	return err
 }
 
-// removeForgotten removes the snapshots that were forgotten and whose tree has gone,
-// or is about to, or whose records are damaged: nobody can take them back. Their intents have gone before, their
-// forgotten records go later.
-func (p *pruner) removeForgotten(ctx context.Context) error {
+// lostForgotten returns the names of the snapshots that were forgotten and whose tree has
+// gone, or is about to, or whose records are damaged: nobody can take them back. Their
+// intents go before them, their forgotten records later.
+func (p *pruner) lostForgotten(ctx context.Context) (names []string, err error) {
 	if p.lostSome() { // the disk of some packs may only not be mounted
-		return nil
+		return nil, nil
 	}
-	return p.r.EachForgotten(ctx, func(o repo.ForgottenObject, err error) error {
+	err = p.r.EachForgotten(ctx, func(o repo.ForgottenObject, err error) error {
 		name := string(repo.Snapshots) + "/" + o.ID.String()
 		damage := new(repo.DamageError)
 		if errors.As(err, &damage) && damage.Object == name && !errors.Is(err, seal.ErrTooNew) {
@@ -292,8 +293,10 @@ func (p *pruner) removeForgotten(ctx context.Context) error {
 				return err
 			}
 		}
-		return p.r.Remove(ctx, name)
+		names = append(names, name)
+		return nil
 	})
+	return names, err
 }
 
 // oldForgotten returns the names of forgotten records whose snapshots have long been
