@@ -3,7 +3,6 @@ package backup
 import (
 	"context"
 	"errors"
-	"time"
 
 	"restante/blob"
 	"restante/mailstore"
@@ -314,7 +313,7 @@ func (rec *recorder) finish(shrunk bool) (*Result, error) {
 	err = run.session.Commit(ctx, func(stored int64) ([]byte, error) {
 		run.progress.Stored.Store(stored)
 		s.Run.BytesStored = uint64(stored)
-		s.Ended = snapshot.TimeOf(time.Now())
+		s.Ended = snapshot.TimeOf(run.repo.Now())
 		return s.Encode()
 	})
 	return &rec.result, err

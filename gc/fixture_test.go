@@ -104,13 +104,15 @@ func newFixture(t *testing.T) *fixture {
 	return f
 }
 
+func (f *fixture) clock() time.Time { return f.now }
+
 // open opens the repository as another machine would. What it warns of fails
 // the test unless quiet is false.
 func (f *fixture) open() *repo.Repository { return f.openWith(f.store, warned{f.t}) }
 
 func (f *fixture) openWith(store storage.Store, warn io.Writer) *repo.Repository {
 	f.t.Helper()
-	r, err := repo.Open(f.t.Context(), store, repo.OpenOptions{CacheDir: f.t.TempDir(), Unlock: f.unlock, Warn: log.New(warn, "", 0)})
+	r, err := repo.Open(f.t.Context(), store, repo.OpenOptions{CacheDir: f.t.TempDir(), Unlock: f.unlock, Warn: log.New(warn, "", 0), Now: f.clock})
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -273,7 +275,6 @@ func (f *fixture) delete(name string) {
 func (f *fixture) prune(change ...func(*gc.Options)) (*gc.Report, error) {
 	f.t.Helper()
 	opts := gc.Options{CacheDir: f.cache, MaxUnused: 100}
-	gc.SetNow(&opts, func() time.Time { return f.now })
 	for _, c := range change {
 		c(&opts)
 	}

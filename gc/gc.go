@@ -87,7 +87,6 @@ type Options struct {
 	// been read since the last call, and of packs deleted.
 	Done func(objects, bytes uint64)
 
-	now   func() time.Time        // nil: time.Now
 	lives func(*repo.Intent) bool // nil: its method Lives
 	held  int                     // IDs that a set keeps in memory; 0 for the default
 }
@@ -140,9 +139,6 @@ func Prune(ctx context.Context, r *repo.Repository, opts Options) (*Report, erro
 	if !r.CanRead() {
 		return nil, repo.ErrOwnerOnly
 	}
-	if opts.now == nil {
-		opts.now = time.Now
-	}
 	if opts.lives == nil {
 		opts.lives = (*repo.Intent).Lives
 	}
@@ -152,7 +148,7 @@ func Prune(ctx context.Context, r *repo.Repository, opts Options) (*Report, erro
 	dir := r.CachePath(opts.CacheDir, "prune")
 	temp := &folder{parent: dir}
 	defer temp.remove()
-	p := &pruner{r: r, opts: opts, started: opts.now(), report: Report{DryRun: opts.DryRun, Waiting: []Waiting{}, Damaged: []string{}},
+	p := &pruner{r: r, opts: opts, started: r.Now(), report: Report{DryRun: opts.DryRun, Waiting: []Waiting{}, Damaged: []string{}},
 		packs: map[blob.ID]*pack{}, roots: map[seal.Session]bool{}, newest: map[store]newest{}}
 	p.memo = openMemo(filepath.Join(dir, "seen"), p.started)
 	p.reach = &reacher{r: r, dir: temp, most: cmp.Or(opts.held, maxHeld), count: p.count, done: opts.Done, stop: p.timeUp}

@@ -234,7 +234,6 @@ func (f *fixture) slowly(d time.Duration) func(*gc.Options) {
 	return func(o *gc.Options) {
 		o.MaxDuration = time.Hour
 		o.Done = func(objects, _ uint64) { f.now = f.now.Add(time.Duration(objects) * d) }
-		gc.SetNow(o, func() time.Time { return f.now })
 	}
 }
 

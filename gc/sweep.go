@@ -152,7 +152,7 @@ func (p *pruner) remove(ctx context.Context, id blob.ID) error {
 }
 
 func (p *pruner) timeUp() bool {
-	if p.opts.MaxDuration > 0 && p.opts.now().Sub(p.started) >= p.opts.MaxDuration {
+	if p.opts.MaxDuration > 0 && p.r.Now().Sub(p.started) >= p.opts.MaxDuration {
 		p.report.Stopped = true
 	}
 	return p.report.Stopped

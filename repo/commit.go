@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"time"
 
 	"restante/blob"
 	"restante/index"
@@ -29,7 +28,7 @@ func (s *Session) flush(ctx context.Context) {
 func (s *Session) checkpoint(ctx context.Context) (map[blob.ID]*index.Object, error) {
 	s.mu.Lock()
 	done := s.done
-	s.done, s.entries, s.last = nil, 0, time.Now()
+	s.done, s.entries, s.last = nil, 0, s.r.Now()
 	s.mu.Unlock()
 	own := map[blob.ID]*index.Object{}
 	for _, kind := range []struct{ pack, index seal.Kind }{{seal.KindDataPack, seal.KindDataIndex}, {seal.KindTreePack, seal.KindTreeIndex}} {
@@ -170,7 +169,7 @@ func (s *Session) Keep(ctx context.Context) error {
 
 // bury puts the tombstone that ends the session, unless it has ended.
 func (s *Session) bury(ctx context.Context) error {
-	_, err := s.r.bury(ctx, s.id, tombstone{Time: now()})
+	_, err := s.r.bury(ctx, s.id, tombstone{Time: s.r.now()})
 	return err
 }
 

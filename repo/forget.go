@@ -51,7 +51,7 @@ func (r *Repository) Forget(ctx context.Context, id seal.Session, by string) err
 		return err
 	}
 	h := seal.Header{Kind: seal.KindForgotten, Mode: modeOf(seal.KindForgotten), Session: id}
-	data, err := r.sealRecord(h, forgotten{Time: now(), By: short(by, maxName)})
+	data, err := r.sealRecord(h, forgotten{Time: r.now(), By: short(by, maxName)})
 	if err != nil {
 		return err
 	}

@@ -70,7 +70,7 @@ func (r *Repository) Hold(ctx context.Context, h Hold) (Hold, error) {
 		return Hold{}, err
 	}
 	rand.Read(h.ID[:])
-	record := holdRecord{Snapshot: h.Snapshot, Reason: short(h.Reason, MaxReason), By: short(h.By, maxName), Made: now()}
+	record := holdRecord{Snapshot: h.Snapshot, Reason: short(h.Reason, MaxReason), By: short(h.By, maxName), Made: r.now()}
 	if !h.Until.IsZero() {
 		record.Until = max(h.Until.Unix(), 1) // 0 would be no end
 	}

@@ -176,7 +176,7 @@ func (r *Repository) WithIndex(ctx context.Context, dir string, names []blob.ID)
 	if err := x.Sync(ctx, names, r.loadIndex); err != nil {
 		return nil, errors.Join(err, x.Close())
 	}
-	out := &Repository{store: r.store, keys: r.keys, config: r.config, index: x, dec: r.dec, boxes: r.boxes, pages: r.pages, warn: r.warn,
+	out := &Repository{store: r.store, keys: r.keys, config: r.config, index: x, dec: r.dec, boxes: r.boxes, pages: r.pages, warn: r.warn, clock: r.clock,
 		synced: true, refreshed: true}
 	if err := out.readDamages(ctx); err != nil {
 		return nil, errors.Join(err, x.Close())

@@ -84,7 +84,7 @@ func (e *LockedError) Error() string {
 }
 
 func (r *Repository) putIntent(ctx context.Context, id seal.Session, i *Intent) error {
-	i.Started, i.Process = time.Now().UnixNano(), thisProcess()
+	i.Started, i.Process = r.Now().UnixNano(), thisProcess()
 	for _, name := range []*string{&i.Operation, &i.Store, &i.Host, &i.User, &i.Process.Machine, &i.Process.Node} {
 		*name = strings.ToValidUTF8(*name, "\ufffd") // else nobody could read it
 	}

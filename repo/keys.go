@@ -73,11 +73,11 @@ func openKey(ctx context.Context, store storage.Store, name string, size int64, 
 // maxLabel bounds a key's label in bytes.
 const maxLabel = 256
 
-func newKeyInfo(k *seal.Keys, object []byte, label string) (KeyInfo, error) {
+func newKeyInfo(k *seal.Keys, object []byte, label string, now int64) (KeyInfo, error) {
 	if len(object) > maxKey {
 		return KeyInfo{}, fmt.Errorf("making key %q: its object has %d bytes; at most %d fit", label, len(object), maxKey)
 	}
-	return KeyInfo{Signer: k.Signer(), Public: k.SigningPublic(), Role: k.Role, Object: blob.NameOf(object), Label: label, Created: now()}, checkLabel(label)
+	return KeyInfo{Signer: k.Signer(), Public: k.SigningPublic(), Role: k.Role, Object: blob.NameOf(object), Label: label, Created: now}, checkLabel(label)
 }
 
 func checkLabel(label string) error {
@@ -134,7 +134,7 @@ func (r *Repository) AddKey(ctx context.Context, role seal.Role, label string, l
 	if err != nil {
 		return KeyInfo{}, err
 	}
-	info, err := newKeyInfo(k, object, label)
+	info, err := newKeyInfo(k, object, label, r.now())
 	if err != nil {
 		return KeyInfo{}, err
 	}
@@ -204,7 +204,7 @@ func (r *Repository) retireKey(ctx context.Context, k KeyInfo) error {
 		owners := 0
 		for i := range c.Keys {
 			if c.Keys[i].Signer == k.Signer {
-				c.Keys[i].Removed = now()
+				c.Keys[i].Removed = r.now()
 			}
 			if c.Keys[i].Removed == 0 && c.Keys[i].Role == seal.Owner {
 				owners++

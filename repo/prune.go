@@ -67,7 +67,7 @@ func (r *Repository) EndSession(ctx context.Context, id seal.Session) (bool, err
 	if err := r.Settle(ctx, ""); err != nil {
 		return false, err
 	}
-	return r.bury(ctx, id, tombstone{Time: now(), Other: true})
+	return r.bury(ctx, id, tombstone{Time: r.now(), Other: true})
 }
 
 // EndedItself reports whether the session has put its tombstone itself. A

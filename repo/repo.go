@@ -61,6 +61,7 @@ type Repository struct {
 	boxes *lru[blob.ID, *seal.Object]
 	pages *lru[blob.Clump, []byte] // raw clumps of pages
 	warn  *log.Logger              // may be nil
+	clock func() time.Time
 
 	lost lostPacks
 	left leftOut
@@ -117,8 +118,8 @@ func Create(ctx context.Context, store storage.Store, opts CreateOptions) error 
 	if err != nil {
 		return err
 	}
-	r := &Repository{store: store, keys: keys}
-	key, err := newKeyInfo(keys, object, opts.Label)
+	r := &Repository{store: store, keys: keys, clock: time.Now}
+	key, err := newKeyInfo(keys, object, opts.Label, r.now())
 	if err != nil {
 		return err
 	}
@@ -173,6 +174,10 @@ type OpenOptions struct {
 	CacheDir string        // where this machine keeps its caches of all repositories; it is made if need be
 	Unlock   seal.Unlocker // the passphrase or key file
 	Warn     *log.Logger   // told what is odd but not fatal; nil for nobody
+
+	// Now is the clock of all that is done with the repository; nil for this
+	// machine's. No two machines' clocks are ever compared to decide what may go.
+	Now func() time.Time
 }
 
 // Open opens the repository in store. It returns ErrNoRepository,
@@ -189,7 +194,10 @@ func Open(ctx context.Context, store storage.Store, opts OpenOptions) (*Reposito
 	if err != nil {
 		return nil, err
 	}
-	r := &Repository{store: store, dec: dec, boxes: newBoxes(), pages: newPages(), warn: opts.Warn}
+	r := &Repository{store: store, dec: dec, boxes: newBoxes(), pages: newPages(), warn: opts.Warn, clock: opts.Now}
+	if r.clock == nil {
+		r.clock = time.Now
+	}
 	err = unlock(ctx, store, opts.Unlock, func(k *seal.Keys) error {
 		r.keys = k
 		r.seen = r.CachePath(opts.CacheDir, "config")
@@ -300,5 +308,8 @@ func (r *Repository) readIndexes(ctx context.Context, own map[blob.ID]*index.Obj
 	})
 }
 
+// Now returns the time by the clock of whoever opened the repository.
+func (r *Repository) Now() time.Time { return r.clock() }
+
 // now is the time that records carry, in seconds.
-func now() int64 { return time.Now().Unix() }
+func (r *Repository) now() int64 { return r.clock().Unix() }

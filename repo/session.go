@@ -119,11 +119,11 @@ func (r *Repository) Begin(ctx context.Context, opts SessionOptions) (*Session, 
 
 // announce makes a session, puts its intent, and sees the marks.
 func (r *Repository) announce(ctx context.Context, opts SessionOptions) (*Session, error) {
-	s := &Session{r: r, opts: opts, claimed: r.index.NewSet(), unfinished: make(chan struct{}, unfinishedPacks(opts.Workers)), last: time.Now()}
+	s := &Session{r: r, opts: opts, claimed: r.index.NewSet(), unfinished: make(chan struct{}, unfinishedPacks(opts.Workers)), last: r.Now()}
 	rand.Read(s.id[:])
 	s.data.kind, s.tree.kind = seal.KindDataPack, seal.KindTreePack
 	// A look before leaves no trace of who waits for another.
-	s.opts.Intent.Started = time.Now().UnixNano()
+	s.opts.Intent.Started = r.Now().UnixNano()
 	if err := r.checkLocks(ctx, s.id, s.opts.Intent); err != nil {
 		return nil, err
 	}
@@ -283,7 +283,7 @@ func (s *Session) finish(ctx context.Context, p *packWriter) error {
 	s.stored += int64(p.size)
 	s.done = append(s.done, donePack{kind: p.kind, id: id, size: uint32(p.size), clumps: p.clumps})
 	s.entries += p.pieces
-	due := s.entries >= checkpointEntries || time.Since(s.last) >= checkpointAfter
+	due := s.entries >= checkpointEntries || s.r.Now().Sub(s.last) >= checkpointAfter
 	s.mu.Unlock()
 	if !due {
 		return nil
