@@ -41,6 +41,7 @@ type losses struct {
 	nameless  uint64
 	mailboxes []MailboxLost
 	unlisted  uint64
+	noList    bool // a page of the map of mailboxes cannot be read, though it may have listed none
 }
 
 func (l *losses) file(k snapshot.Key) {
@@ -56,7 +57,7 @@ func (l *losses) gap(g *snapshot.Gap) {
 }
 
 // none reports whether nothing is lost.
-func (l *losses) none() bool { return l.files == 0 && len(l.gaps) == 0 && l.unlisted == 0 }
+func (l *losses) none() bool { return l.files == 0 && len(l.gaps) == 0 && !l.noList }
 
 func (l *losses) result() Lost {
 	out := Lost{Files: l.files + l.nameless, Nameless: l.nameless, First: []string{}, Mailboxes: l.mailboxes, Unlisted: l.unlisted}
@@ -85,6 +86,7 @@ func (w *rewriter) mailboxes(ctx context.Context, s *snapshot.Snapshot) error {
 			return ctx.Err()
 		case errors.As(err, &gap):
 			w.lost.unlisted += gap.Counts.Entries
+			w.lost.noList = true
 		case err != nil:
 			return err
 		default:
@@ -92,7 +94,7 @@ func (w *rewriter) mailboxes(ctx context.Context, s *snapshot.Snapshot) error {
 		}
 	}
 	w.lost.attribute(whole)
-	if w.lost.unlisted == 0 {
+	if !w.lost.noList {
 		return nil
 	}
 	b := snapshot.NewMailboxBuilder(w.saver, w.r.PieceKey())

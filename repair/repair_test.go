@@ -331,6 +331,24 @@ func TestSnapshots(t *testing.T) {
 	}
 }
 
+// A snapshot whose list of mailboxes was lost has an empty one. When that is lost in
+// turn, the snapshot gets another.
+func TestEmptyMapOfMailboxesIsLost(t *testing.T) {
+	f := newFixture(t)
+	for range 2 {
+		must(t, f.store.List(t.Context(), "packs/", func(name string, _ int64) error { return f.store.Delete(t.Context(), name) }))
+		_, err := f.open(t, f.store).RepairPacks(t.Context(), nil, repo.RepairOptions{Force: true})
+		must(t, err)
+		_, err = repair.Snapshots(t.Context(), f.open(t, f.store), repair.Options{Force: true})
+		must(t, err)
+		report, err := verify.Check(t.Context(), f.open(t, f.store), verify.Options{ReadData: true})
+		must(t, err)
+		if len(report.Findings) > 0 {
+			t.Fatalf("after the repair: %+v", report.Findings)
+		}
+	}
+}
+
 // What is lost is told by mailbox.
 func TestLostByMailbox(t *testing.T) {
 	f := newFixture(t)
