@@ -55,7 +55,7 @@ func (c *checker) mark(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		p.took(check)
+		p.took(reading{damage: check.Damage, note: check.Note})
 	}
 	_, err := c.r.NoteDamage(ctx, func(all map[blob.ID]repo.Damage) {
 		c.amend(all)
@@ -91,7 +91,4 @@ func (c *checker) amend(all map[blob.ID]repo.Damage) {
 }
 
 // took takes what reading the pack from beginning to end showed.
-func (p *pack) took(check *repo.PackCheck) {
-	p.read = len(check.Damage) == 0 || check.Note != nil // else it may not be read, or is gone
-	p.note = check.Note
-}
+func (p *pack) took(d reading) { p.read, p.note = d.ended(), d.note }

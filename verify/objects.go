@@ -16,13 +16,14 @@ import (
 func (c *checker) objects(ctx context.Context) error {
 	// The order matters: a backup that ends now puts these the other way round.
 	err := c.r.EachObject(ctx, string(repo.Snapshots)+"/", func(name string, _ int64) error {
-		c.listed[name] = true
+		c.listed[name], c.names[name] = true, true
 		return nil
 	})
 	if err != nil {
 		return err
 	}
 	err = c.r.EachObject(ctx, string(repo.Indexes)+"/", func(name string, size int64) error {
+		c.names[name] = true
 		if _, err := repo.PartOf(name); err == nil {
 			id, _ := blob.ParseID(path.Base(name))
 			c.index[id] = size
@@ -35,6 +36,7 @@ func (c *checker) objects(ctx context.Context) error {
 	var odd strangers
 	err = c.r.EachObject(ctx, "", func(name string, size int64) error {
 		c.report.Objects++
+		c.names[name] = true
 		part, err := repo.PartOf(name)
 		switch {
 		case err != nil && part != repo.Snapshots: // of which the one that reads them tells
@@ -56,6 +58,22 @@ func (c *checker) objects(ctx context.Context) error {
 	odd.tell(&c.report)
 	c.checkKeys()
 	return err
+}
+
+// vanished reports whether an object has gone that was listed, or a snapshot has
+// been forgotten since.
+func (c *checker) vanished(ctx context.Context) (bool, error) {
+	left := len(c.names)
+	forgotten := false
+	err := c.r.EachObject(ctx, "", func(name string, _ int64) error {
+		if c.names[name] {
+			left--
+		} else if part, err := repo.PartOf(name); err == nil && part == repo.Forgotten {
+			forgotten = true
+		}
+		return nil
+	})
+	return left > 0 || forgotten, err
 }
 
 // records are the parts of which every object is opened here.

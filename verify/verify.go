@@ -27,6 +27,12 @@
 //     wanted or not possible, so that backups store again what was there. A pack
 //     that is noted is read in step 3, and its note goes when it is found whole.
 //
+// A prune or a repair that runs beside a check takes away objects that the check
+// has listed, and puts others in their place before. So what seems to be damage
+// counts only if of all that was listed nothing has gone, and nothing was
+// forgotten, until the end of step 5. Else steps 1, 2, 4 and 5 are done anew, a few times
+// at most: what the last time shows is told, whatever goes on meanwhile.
+//
 // A damaged index object is left out of the index, and so are the pieces that
 // only it names.
 //
@@ -109,21 +115,57 @@ func (r *Report) Suspect(pack blob.ID) bool { return r.suspects[pack] }
 // the check could not be done.
 func Check(ctx context.Context, r *repo.Repository, opts Options) (*Report, error) {
 	opts.fill()
-	c := &checker{
-		r: r, close: func() {}, opts: opts, report: Report{ReadData: opts.ReadData, Findings: []Finding{}, Notes: []string{}},
-		listed: map[string]bool{}, index: map[blob.ID]int64{}, keys: map[blob.ID]bool{}, packs: map[blob.ID]*pack{},
-		findings: map[string]*finding{}, missing: map[blob.ID]bool{},
-		seen: map[blob.ID]bool{}, hit: map[blob.ID][]*finding{}, maps: map[snapshot.Root]*finding{},
-		hasher: blob.NewHasher(r.PieceKey()), sums: repo.NewTallier(), keep: maxKept,
-		begun: opts.now(),
-	}
-	defer func() { c.close() }()
-	for _, step := range []func(context.Context) error{c.objects, c.indexes, c.present, c.readPacks, c.known, c.trees, c.attribute, c.mark} {
-		if err := step(ctx); err != nil {
+	reads := &readings{packs: map[blob.ID]reading{}, sums: repo.NewTallier()}
+	for n := 1; ; n++ {
+		c := newChecker(r, opts)
+		c.reads, c.sums = reads, reads.sums
+		again, err := c.run(ctx, n == rounds)
+		c.close()
+		if err == nil && again {
+			err = r.EachPack(ctx, func(blob.ID, uint32) {}) // brings the index up to date
+		}
+		if err != nil {
 			return nil, err
 		}
+		if !again {
+			return c.finish(), nil
+		}
 	}
-	return c.finish(), nil
+}
+
+// rounds is how often a check is done at most because something went meanwhile.
+const rounds = 4
+
+func newChecker(r *repo.Repository, opts Options) *checker {
+	return &checker{
+		r: r, close: func() {}, opts: opts, report: Report{ReadData: opts.ReadData, Findings: []Finding{}, Notes: []string{}},
+		names: map[string]bool{}, listed: map[string]bool{}, index: map[blob.ID]int64{}, keys: map[blob.ID]bool{}, packs: map[blob.ID]*pack{},
+		findings: map[string]*finding{}, missing: map[blob.ID]bool{},
+		seen: map[blob.ID]bool{}, hit: map[blob.ID][]*finding{}, maps: map[snapshot.Root]*finding{},
+		hasher: blob.NewHasher(r.PieceKey()), keep: maxKept,
+		begun: opts.now(),
+	}
+}
+
+// run does one check. It reports whether it has to be done again, because what
+// seems to be damaged may only have gone: never if it is the last.
+func (c *checker) run(ctx context.Context, last bool) (again bool, err error) {
+	for _, step := range []func(context.Context) error{c.objects, c.indexes, c.present, c.readPacks, c.known, c.trees, c.attribute} {
+		if err = step(ctx); err != nil {
+			break
+		}
+	}
+	if (err != nil || len(c.findings) > 0) && !last && ctx.Err() == nil {
+		gone, failed := c.vanished(ctx)
+		if gone {
+			return true, nil
+		}
+		err = cmp.Or(err, failed)
+	}
+	if err != nil {
+		return false, err
+	}
+	return false, c.mark(ctx)
 }
 
 // fill sets what was left out.
@@ -149,6 +191,9 @@ type checker struct {
 	begun  time.Time
 	report Report
 
+	reads *readings
+
+	names     map[string]bool   // of all objects that were listed
 	listed    map[string]bool   // names of the snapshots that there were at the beginning
 	index     map[blob.ID]int64 // index objects and their sizes
 	keys      map[blob.ID]bool  // key files that are there

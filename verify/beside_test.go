@@ -1,0 +1,111 @@
+package verify_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"restante/gc"
+	"restante/internal/torture"
+	"restante/repo"
+	"restante/seal"
+	"restante/storage"
+	"restante/verify"
+)
+
+// A watched storage calls before ahead of each call that reads it.
+type watched struct {
+	storage.Store
+	before func(op, name string)
+}
+
+func (w *watched) Get(ctx context.Context, name string, offset, length int64, buf []byte) ([]byte, error) {
+	w.before("get", name)
+	return w.Store.Get(ctx, name, offset, length, buf)
+}
+
+func (w *watched) List(ctx context.Context, prefix string, fn func(string, int64) error) error {
+	w.before("list", prefix)
+	return w.Store.List(ctx, prefix, fn)
+}
+
+// A prune that comes at any moment of a check, takes away packs and index objects
+// that the check has listed, and moves what is needed to others, is no damage.
+func TestBesideAPrune(t *testing.T) {
+	f := newFixture(t)
+	var first seal.Session
+	err := f.open(t).EachSnapshot(t.Context(), func(o repo.SnapshotObject, err error) error {
+		first = o.ID
+		return err
+	})
+	if err == nil {
+		err = f.open(t).Forget(t.Context(), first, "root")
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	every, tried := torture.Rounds(3, 1), 0
+	for at := 0; ; at += every {
+		g, n := f.clone(t), 0
+		store := &watched{Store: g.store}
+		store.before = func(string, string) {
+			if n++; n-1 == at {
+				if _, err := gc.Prune(t.Context(), g.open(t), gc.Options{CacheDir: t.TempDir()}); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		report, err := verify.Check(t.Context(), g.openOn(t, store), verify.Options{ReadData: at/every%2 == 0})
+		if err != nil || len(report.Findings) > 0 || report.Snapshots != 1 {
+			t.Errorf("pruned at call %d: %v, %+v", at, err, report)
+		}
+		if n <= at {
+			break
+		}
+		tried++
+	}
+	torture.Report(t, "%d moments of a check", tried)
+}
+
+// What is lost is told though in each check something goes, and the check comes to an end.
+func TestLossBesideMuchThatGoes(t *testing.T) {
+	f := newFixture(t)
+	for range 9 {
+		r := f.open(t)
+		s, err := r.Begin(t.Context(), repo.SessionOptions{Intent: repo.Intent{Operation: "backup", Store: "another", Host: "mx"}})
+		if err == nil {
+			err = s.Abandon(t.Context())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := f.store.Delete(t.Context(), f.names["data1"]); err != nil {
+		t.Fatal(err)
+	}
+	listings := 0 // two of each time that the check is done
+	store := &watched{Store: f.store, before: func(op, name string) {
+		if op+" "+name != "list snapshots/" {
+			return
+		}
+		listings++
+		var intent string // which nothing needs
+		err := f.store.List(t.Context(), "intents/", func(name string, _ int64) error {
+			intent = name
+			return nil
+		})
+		if err == nil && listings%2 == 0 {
+			err = f.store.Delete(t.Context(), intent)
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	}}
+	report, err := verify.Check(t.Context(), f.openOn(t, store), verify.Options{ReadData: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text := strings.Join(f.render(report), "\n"); !strings.Contains(text, "it is missing") || listings <= 2 || listings > 8 {
+		t.Errorf("after %d listings:\n%s", listings, text)
+	}
+}
