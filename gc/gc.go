@@ -37,6 +37,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"slices"
 	"time"
@@ -44,6 +45,7 @@ import (
 	"restante/blob"
 	"restante/repo"
 	"restante/seal"
+	"restante/storage"
 )
 
 // The defaults of options.
@@ -154,6 +156,9 @@ func Prune(ctx context.Context, r *repo.Repository, opts Options) (*Report, erro
 	p.reach = &reacher{r: r, dir: temp, most: cmp.Or(opts.held, maxHeld), count: p.count, done: opts.Done, stop: p.timeUp}
 	defer p.reach.close()
 	err := p.all(ctx, filepath.Join(dir, "pages"))
+	if isGone := errors.Is(err, storage.ErrNotFound) || errors.Is(err, repo.ErrMissingPiece); isGone && errors.Is(p.checkTurn(ctx), repo.ErrPruning) {
+		err = fmt.Errorf("%w: %w", repo.ErrPruning, err) // which has taken it away
+	}
 	if !opts.DryRun {
 		err = errors.Join(err, p.memo.save())
 	}

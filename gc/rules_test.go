@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"restante/gc"
+	"restante/internal/torture"
 	"restante/repo"
 	"restante/seal"
 	"restante/storage"
@@ -254,6 +255,38 @@ func TestTwoPrunes(t *testing.T) {
 		}
 		f.sound()
 	}
+}
+
+// A prune that another has overtaken says so, whatever it finds gone because of that.
+func TestOvertaken(t *testing.T) {
+	every, tried := torture.Rounds(5, 1), 0
+	for at := 0; ; at += every {
+		f := newFixture(t)
+		kept := f.backup("a", "b", "c")
+		f.forget(f.backup("a", "d"))
+		kept2 := f.begin(kept).takeOver("a").commit()
+		f.forget(kept)
+		n := 0
+		f.store.before = func(string, string) {
+			if n++; n-1 != at {
+				return
+			}
+			if _, err := f.prune(unused(0)); err != nil && !errors.As(err, new(*repo.LockedError)) { // both would rewrite packs
+				t.Errorf("the other, at call %d: %v", at, err)
+			}
+		}
+		_, err := f.prune(unused(0))
+		f.store.before = nil
+		if err != nil && !errors.Is(err, repo.ErrPruning) {
+			t.Errorf("at call %d: %v", at, err)
+		}
+		f.sound(kept2)
+		if n <= at {
+			break
+		}
+		tried++
+	}
+	torture.Report(t, "%d moments of a prune", tried)
 }
 
 // The order of deleting: out of the index, then the pack, then the mark.
