@@ -60,20 +60,16 @@ func (c *checker) objects(ctx context.Context) error {
 	return err
 }
 
-// vanished reports whether an object has gone that was listed, or a snapshot has
-// been forgotten since.
+// vanished reports whether an object has gone that was listed.
 func (c *checker) vanished(ctx context.Context) (bool, error) {
 	left := len(c.names)
-	forgotten := false
 	err := c.r.EachObject(ctx, "", func(name string, _ int64) error {
 		if c.names[name] {
 			left--
-		} else if part, err := repo.PartOf(name); err == nil && part == repo.Forgotten {
-			forgotten = true
 		}
 		return nil
 	})
-	return left > 0 || forgotten, err
+	return left > 0, err
 }
 
 // records are the parts of which every object is opened here.

@@ -29,8 +29,7 @@
 //
 // A prune or a repair that runs beside a check takes away objects that the check
 // has listed, and puts others in their place before. So what seems to be damage
-// counts only if of all that was listed nothing has gone, and nothing was
-// forgotten, until the end of step 5. Else steps 1, 2, 4 and 5 are done anew, a few times
+// counts only if of all that was listed nothing has gone until the end of step 5. Else steps 1, 2, 4 and 5 are done anew, a few times
 // at most: what the last time shows is told, whatever goes on meanwhile.
 //
 // A damaged index object is left out of the index, and so are the pieces that
