@@ -155,6 +155,48 @@ func TestUnforgetWhatIsMarked(t *testing.T) {
 	}
 }
 
+// A snapshot that is being taken back while its packs are marked stays, and they do.
+func TestUnforgetWhilePruning(t *testing.T) {
+	f := newFixture(t)
+	b := f.backup("a")
+	f.forget(b)
+	began, pruned, ended := make(chan bool), make(chan bool), make(chan error)
+	f.at("put", "marks/", func() {
+		r := f.open()
+		go func() {
+			ended <- r.Unforget(t.Context(), b.s.ID(), repo.Intent{Store: "mail", Host: "mx", Root: &b.root}, func(*repo.Session) error {
+				close(began) // it has found all there
+				<-pruned
+				return nil
+			})
+		}()
+		<-began
+	})
+	if report := f.mustPrune(); report.Marked != 2 || report.Deleted != 0 {
+		t.Errorf("%+v", report)
+	}
+	close(pruned)
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	f.sound(b)
+}
+
+// A clock that is set back makes things wait for as long as ever, and no longer.
+func TestClockSetBack(t *testing.T) {
+	f := newFixture(t)
+	f.forget(f.backup("a"))
+	f.mustPrune(grace(24 * time.Hour))
+	f.now = f.now.AddDate(-1, 0, 0)
+	if report := f.mustPrune(grace(24 * time.Hour)); report.Deleted != 0 {
+		t.Errorf("%+v", report)
+	}
+	f.now = f.now.Add(24 * time.Hour)
+	if report := f.mustPrune(grace(24 * time.Hour)); report.Deleted != 2 {
+		t.Errorf("a day later: %+v", report)
+	}
+}
+
 // Nothing is written where there is nothing to do.
 func TestNothingToDo(t *testing.T) {
 	f := newFixture(t)
