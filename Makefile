@@ -1,6 +1,6 @@
 # Everything works on a fresh machine with Go 1.26 or newer; see README.md.
 
-.PHONY: build test bench quickstart lint fuzz torture cross
+.PHONY: build test bench quickstart lint fuzz torture mutants cross
 
 build:       ## one static program: bin/restante
 	scripts/build
@@ -22,6 +22,9 @@ fuzz:        ## every fuzz target for a few seconds
 
 torture:     ## the long forms of the tests that try to break a repository: half an hour
 	scripts/torture
+
+mutants:     ## takes each rule away on which it rests that nothing is lost: a test has to fail
+	scripts/mutants
 
 cross:       ## programs for other systems: dist/
 	scripts/cross

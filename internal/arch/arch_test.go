@@ -54,19 +54,19 @@ var allowed = map[string][]string{
 	"mailstore": {"message"},
 	"message":   {},
 
-	"internal/arch":    {},
-	"internal/cbor":    {},
-	"internal/durable": {},
-	"internal/glob":    {},
-	"internal/mailgen": {},
-
-	"internal/torture":       {},
-	"internal/torture/crash": {},
-
+	"internal/arch":           {},
+	"internal/cbor":           {},
+	"internal/durable":        {},
+	"internal/glob":           {},
+	"internal/mailgen":        {},
+	"internal/torture":        {},
+	"internal/torture/crash":  {},
 	"internal/torture/faults": {},
+	"internal/torture/model":  {},
 
 	"internal/tools/bench":   {},
 	"internal/tools/mailgen": {"internal/mailgen"},
+	"internal/tools/mutants": {},
 }
 
 // importer names, for each third-party module, the one package that imports it.

@@ -1,0 +1,234 @@
+package main
+
+// mutations are the rules of DESIGN.md, section 5, and those of the layers below.
+var mutations = []mutation{
+	// A session.
+	{"the intent comes before the marks are listed", "repo/session.go", []edit{{
+		"	if err := r.putIntent(ctx, s.id, &s.opts.Intent); err != nil {\n		return nil, err\n	}\n",
+		"	if err := s.seeMarks(ctx); err != nil {\n		return nil, err\n	}\n	if err := r.putIntent(ctx, s.id, &s.opts.Intent); err != nil {\n		return nil, err\n	}\n"}, {
+		"	if err == nil {\n		err = s.seeMarks(ctx)\n	}\n", ""}},
+		[]string{"./gc TestOrderOfBeginning"}},
+	{"marks come before the index is listed", "repo/session.go", []edit{{
+		"	if err == nil {\n		err = s.seeMarks(ctx)\n	}\n", ""}, {
+		"		err = s.comparePacks(ctx)\n", "		err = s.seeMarks(ctx)\n	}\n	if err == nil {\n		err = s.comparePacks(ctx)\n"}},
+		[]string{"./gc TestOrderOfBeginning"}},
+	{"the index comes before the packs are listed", "repo/session.go", []edit{{
+		"	err = r.reindex(ctx, nil) // once more, if it has been read already\n	if err == nil {\n		err = s.comparePacks(ctx)\n	}\n",
+		"	if err = s.comparePacks(ctx); err == nil {\n		err = r.reindex(ctx, nil)\n	}\n"}},
+		[]string{"./gc TestOrderOfBeginning"}},
+	{"a session reads the index anew", "repo/session.go", []edit{{
+		"	err = r.reindex(ctx, nil) // once more, if it has been read already\n", "	err = r.syncIndex(ctx)\n"}},
+		[]string{"./repo Test.*", "./gc TestOrderOfBeginning"}},
+	{"a session says which marks it saw", "repo/marks.go", []edit{{
+		"	return putOnce(ctx, s.r.store, seenName(s.id), data)\n", "	_ = data\n	return nil\n"}},
+		[]string{"./gc TestSessionThatHasSeenTheMark"}},
+	{"what is under a mark is stored again", "repo/marks.go", []edit{{"	s.r.Shun(marked)\n", ""}},
+		[]string{"./gc TestSessionThatHasSeenTheMark TestBeginningWhileDeleting"}},
+	{"what is under a mark is not held", "repo/lost.go", []edit{{
+		"	return ok && !r.lost.hits(place.Clump) && !r.lost.isMarked(place.Pack), err\n", "	return ok && !r.lost.hits(place.Clump), err\n"}},
+		[]string{"./gc TestSessionThatHasSeenTheMark"}},
+	{"what is under a mark is not adopted", "repo/lost.go", []edit{{
+		"	maps.DeleteFunc(found, func(id blob.ID, _ int64) bool { return s.r.lost.isMarked(id) })\n", ""}},
+		[]string{"./gc TestBeginningWhileDeleting TestFullStorage"}},
+	{"what is under a mark is not missed", "repo/lost.go", []edit{{
+		"(!ok || size != int64(p.Size)) && !s.r.lost.isMarked(p.ID) {", "!ok || size != int64(p.Size) {"}},
+		[]string{"./gc TestFullStorage"}},
+	{"what may be under a mark is not taken over", "repo/marks.go", []edit{{
+		"	for n, m := range s.marks {\n		if slices.Contains(seen, n) {\n			continue\n		}\n", "	for range 0 {\n		var m Mark\n"}},
+		[]string{"./gc TestMayBuildOn"}},
+	{"a backup asks what it may take over", "backup/backup.go", []edit{{
+		"	if run.parent != nil && !run.session.MayBuildOn(", "	if false && !run.session.MayBuildOn("}},
+		[]string{"./backup TestMarkedPacksAreStoredAgain"}},
+	{"a backup confirms its parent", "backup/backup.go", []edit{{
+		"	if err := run.confirmParent(ctx); err != nil {\n		return nil, err\n	}\n", ""}},
+		[]string{"./backup TestParentIsConfirmed"}},
+	{"a backup whose parent knows less of what is lost reads all", "backup/backup.go", []edit{{
+		"run.parent.absent != run.session.Absent() {", "false {"}},
+		[]string{"./backup TestWhatIsLostIsReadAgain"}},
+	{"the intent of a backup has the parent's root", "backup/backup.go", []edit{{
+		", Root: run.parent.rootPage()}", "}"}},
+		[]string{"./backup TestMarkedPacksAreStoredAgain"}},
+	{"an index object that goes while it is read is looked for again", "repo/repo.go", []edit{{
+		"const indexRounds = 8\n", "const indexRounds = 1\n"}},
+		[]string{"./gc TestSessionThatHasNotSeenTheMark"}},
+	{"damage counts as absent", "repo/lost.go", []edit{{
+		"	return ok && !r.lost.hits(place.Clump) && !r.lost.isMarked(place.Pack), err\n", "	return ok && !r.lost.isMarked(place.Pack), err\n"}},
+		[]string{"./repo TestDamagedPiecesAreStoredAgain"}},
+	{"damaged packs are not adopted", "repo/lost.go", []edit{{
+		"	for id := range s.r.lost.now().damaged {\n		delete(found, id)\n	}\n", ""}},
+		[]string{"./repo TestDamagedPacksAreNotAdopted"}},
+	{"packs that no index object names are adopted", "repo/lost.go", []edit{{
+		"	return s.adopt(ctx, found)\n", "	return nil\n"}},
+		[]string{"./repo TestAbandonedWorkIsTakenUp TestFaultsInABackup"}},
+	{"packs that are gone count as absent", "repo/lost.go", []edit{{"	s.takeLost(lost)\n", "	s.takeLost(packSet{})\n"}},
+		[]string{"./repo TestLostPacks"}},
+
+	// Its end.
+	{"packs come before the snapshot", "repo/commit.go", []edit{{"	s.wg.Wait()\n", ""}},
+		[]string{"./repo TestWhatIsCommittedIsRead TestFaultsInABackup"}},
+	{"the index comes before the snapshot", "repo/commit.go", []edit{{
+		"	own, err := s.checkpoint(ctx)\n	if err != nil {\n		return err\n	}\n	record, err := payload", "	record, err := payload"}, {
+		"	if err := s.r.reindex(ctx, own); err != nil {", "	own, err := s.checkpoint(ctx)\n	if err != nil {\n		return err\n	}\n	if err := s.r.reindex(ctx, own); err != nil {"}},
+		[]string{"./repo TestFaultsInABackup"}},
+	{"packs come before the index", "repo/session.go", []edit{{
+		"	id, err := p.finish(ctx)\n	if err != nil {\n		return errors.Join(err, p.staged.Discard())\n	}\n	s.mu.Lock()\n",
+		"	id, err := p.finish(ctx)\n	if err != nil {\n		err = errors.Join(p.staged.Discard())\n	}\n	s.mu.Lock()\n"}},
+		[]string{"./repo TestFaultsInABackup"}},
+	{"a session that lost a piece does not commit", "repo/commit.go", []edit{{
+		"	if err := s.failed(); err != nil {\n		return err\n	}\n	s.claimed.Close() // nothing more is saved\n", "	s.claimed.Close()\n"}},
+		[]string{"./repo TestASessionThatLostAPieceDoesNotCommit"}},
+	{"one name ends a session", "repo/commit.go", []edit{{"			return ErrClosed\n", "			return nil\n"}},
+		[]string{"./gc TestEndedByThePruner"}},
+	{"a put whose answer was lost is looked up", "repo/record.go", []edit{{
+		"	if getErr == nil && string(there) == string(data) {", "	if false && getErr == nil && string(there) == string(data) {"}},
+		[]string{"./repo TestFaultsInABackup"}},
+	{"a put finds its own bytes only", "repo/record.go", []edit{{
+		"	if getErr == nil && string(there) == string(data) {", "	if getErr == nil && len(there) > 0 {"}},
+		[]string{"./gc TestEndedByThePruner"}},
+
+	// Forgetting.
+	{"a forgotten snapshot is none", "repo/snapshots.go", []edit{{
+		"		if err == nil && is != isForgotten {\n			continue\n		}\n", ""}},
+		[]string{"./repo TestForget"}},
+	{"only an owner forgets", "repo/forget.go", []edit{{"id, r.owner(ctx), &f)", "id, r.signer(ctx), &f)"}},
+		[]string{"./repo TestOnlyOwnersForget TestForgedRecord"}},
+	{"what is taken back is looked at first", "repo/forget.go", []edit{{"		err = check(s)\n", "		_ = check\n"}},
+		[]string{"./repo TestUnforgetLooksFirst"}},
+	{"who takes a snapshot back says which", "repo/forget.go", []edit{{
+		"	intent.Operation, intent.Parent = OpUnforget, id\n", "	intent.Operation, intent.Root = OpUnforget, nil\n"}},
+		[]string{"./gc TestUnforgetWhilePruning"}},
+	{"a forgotten parent is none", "repo/forget.go", []edit{{", {forgottenName(id), false}}", "}"}},
+		[]string{"./repo TestForget TestForgottenKeepsItsName", "./backup TestParentSnapshotGoesMeanwhile"}},
+	{"a newer hold comes before the older ones go", "repo/hold.go", []edit{{
+		"	if err := putOnce(ctx, r.store, h.Name(), data); err != nil {\n		return Hold{}, err\n	}\n	return record.hold(h.ID), r.deleteAll(ctx, earlier)\n",
+		"	if err := r.deleteAll(ctx, earlier); err != nil {\n		return Hold{}, err\n	}\n	return record.hold(h.ID), putOnce(ctx, r.store, h.Name(), data)\n"}},
+		[]string{"./repo TestHolds TestHoldsAtOnce TestFaultsInForgetting"}},
+	{"held snapshots are kept", "retention/retention.go", []edit{{`	if d.Held != "" {`, `	if false {`}},
+		[]string{"./retention TestAlwaysKept"}},
+	{"incomplete snapshots never displace complete ones", "retention/retention.go", []edit{{
+		"		if !d.partial() && !seen[bucket(d)] {", "		if !seen[bucket(d)] {"}},
+		[]string{"./retention TestWhatDisplacesNothing TestPartial"}},
+	{"the newest complete snapshot is kept", "retention/retention.go", []edit{{
+		"		reference.because(\"newest complete\")\n", ""}},
+		[]string{"./retention TestAlwaysKept TestPartial"}},
+	{"a time that cannot be right decides nothing", "retention/retention.go", []edit{{
+		"	case t.After(now.Add(Tolerance)):\n", "	case false:\n"}},
+		[]string{"./retention TestWrongTimes"}},
+
+	// A prune.
+	{"packs are listed before snapshots", "gc/gc.go", []edit{{
+		"	if err := p.listPacks(ctx); err != nil {\n		return err\n	}\n	if err := p.observe(ctx); err != nil {\n		return err\n	}\n",
+		"	if err := p.observe(ctx); err != nil {\n		return err\n	}\n	if err := p.listPacks(ctx); err != nil {\n		return err\n	}\n"}},
+		[]string{"./gc TestBackupsWhilePruning"}},
+	{"snapshots are listed before sessions", "gc/observe.go", []edit{{
+		"	closed, err := p.listEnded(ctx)\n	if err != nil {\n		return err\n	}\n	var found []seal.Session\n",
+		"	closed, err := p.listEnded(ctx)\n	if err != nil {\n		return err\n	}\n	parents, err := p.listSessions(ctx, closed)\n	if err != nil {\n		return err\n	}\n	var found []seal.Session\n"}, {
+		"	parents, err := p.listSessions(ctx, closed)\n	if err != nil {\n		return err\n	}\n	if err := p.readIndex", "	if err := p.readIndex"}},
+		[]string{"./gc TestParentForgottenWhileListing"}},
+	{"the index is read after snapshots are listed", "gc/observe.go", []edit{{
+		"	closed, err := p.listEnded(ctx)\n	if err != nil {\n		return err\n	}\n	var found []seal.Session\n",
+		"	if err := p.readIndex(ctx); err != nil {\n		return err\n	}\n	closed, err := p.listEnded(ctx)\n	if err != nil {\n		return err\n	}\n	var found []seal.Session\n"}, {
+		"	if err := p.readIndex(ctx); err != nil {\n		return err\n	}\n	if err := p.reach.walk(ctx, pages, false)", "	if err := p.reach.walk(ctx, pages, false)"}},
+		[]string{"./gc TestBackupsWhilePruning"}},
+	{"parents of open sessions are roots", "gc/observe.go", []edit{{
+		"	if err := p.reach.walk(ctx, parents, true); err != nil {", "	if err := p.reach.walk(ctx, parents[:0], true); err != nil {"}},
+		[]string{"./gc TestParentForgottenInTheMiddle TestParentForgottenWhileListing"}},
+	{"packs of open sessions are left alone", "gc/choose.go", []edit{{"		if open[by] {", "		if false && open[by] {"}},
+		[]string{"./gc TestPacksOfOpenSessionsStay"}},
+	{"every open session has seen the mark of what is deleted", "gc/sweep.go", []edit{{"		case i >= 0:\n", "		case i >= len(p.open):\n"}},
+		[]string{"./gc TestSessionThatHasNotSeenTheMark"}},
+	{"grace", "gc/sweep.go", []edit{{"		case !over:\n", "		case !over && false:\n"}}, []string{"./gc TestGrace"}},
+	{"min-age", "gc/choose.go", []edit{{"least); !over {", "least); !over && false {"}}, []string{"./gc TestMinAge"}},
+	{"what an interrupted session left stays for longer", "gc/choose.go", []edit{{
+		"		if p.tombs[by] && p.opts.MinAgeLeft > least {", "		if p.opts.MinAgeLeft < 0 {"}},
+		[]string{"./gc TestLeftOfInterruptedSessions"}},
+	{"ages are of this machine's clock, which may be set back", "gc/memo.go", []edit{{
+		"ok && err == nil && !t.After(now) {", "ok && err == nil {"}},
+		[]string{"./gc TestClockSetBack"}},
+	{"what turns out to be needed stays", "gc/sweep.go", []edit{{"k.mark == 0 || k.needs > 0 ||", "k.mark == 0 ||"}},
+		[]string{"./gc TestSessionThatHasNotSeenTheMark TestParentForgottenWhileListing TestSessionsWhileMarking"}},
+	{"after the mark all is looked at again", "gc/gc.go", []edit{{
+		"	if err := p.observe(ctx); err != nil {\n		return err\n	}\n	if err := p.sweep(ctx)", "	if err := p.sweep(ctx)"}},
+		[]string{"./gc TestSessionsWhileMarking TestParentForgottenWhileListing TestTwoPrunes"}},
+	{"only the highest mark deletes", "gc/observe.go", []edit{{"strings.Compare(name, own)) > 0 {", "strings.Compare(name, own)) > 1 {"}},
+		[]string{"./gc TestTwoPrunes"}},
+	{"a mark's number is taken once", "repo/marks.go", []edit{{
+		"	if errors.Is(err, storage.ErrExists) {\n		return ErrPruning\n	}\n	return err\n}\n\nfunc listable",
+		"	if errors.Is(err, storage.ErrExists) {\n		return nil\n	}\n	return err\n}\n\nfunc listable"}},
+		[]string{"./gc TestTwoPrunes"}},
+	{"a mark's number does not come again", "gc/sweep.go", []edit{{"	left := map[uint64]bool{p.last: true}\n", "	left := map[uint64]bool{}\n"}},
+		[]string{"./gc TestPrune"}},
+	{"what is needed counts to packs under no mark", "gc/observe.go", []edit{{
+		"func (p *pruner) shun() { p.r.Shun(p.marked()) }", "func (p *pruner) shun() { p.r.Shun(nil) }"}},
+		[]string{"./gc TestMarkedCopyIsNotCounted"}},
+	{"a pack is rewritten elsewhere", "gc/repack.go", []edit{{"	p.avoid(chosen)\n", ""}}, []string{"./gc TestRepack"}},
+	{"of a rewritten pack nothing is needed that was not copied", "gc/repack.go", []edit{{
+		"			if c.pack.needs > 0 {\n				continue\n			}\n			some = true\n", "			some = true\n			c.pack.needs = 0\n"}},
+		[]string{"./gc TestRepackingDamage"}},
+	{"copies are durable before the old pack is marked", "gc/repack.go", []edit{{
+		"	if err := s.Keep(ctx); err != nil {\n		return nil, false, errors.Join(err, s.Abandon(context.WithoutCancel(ctx)))\n	}\n",
+		"	if err := s.Keep(ctx); err != nil {\n		_ = s.Abandon(context.WithoutCancel(ctx))\n	}\n"}},
+		[]string{"./gc TestFaults"}},
+	{"out of the index, then the pack", "gc/sweep.go", []edit{{
+		"		err := p.r.WithoutPacks(ctx, h, isGone)\n		early := errors.Is(err, storage.ErrNoSpace)\n", "		var err error\n		early := true\n"}},
+		[]string{"./gc TestOrderOfDeleting"}},
+	{"the pack, then its mark", "gc/sweep.go", []edit{{"		if k.isThere() {\n			left[k.mark] = true\n		}\n", "		_ = k\n"}},
+		[]string{"./gc TestGrace TestMarkedCopyIsNotCounted TestSessionThatHasNotSeenTheMark"}},
+	{"the smaller index object comes before the larger goes", "repo/prune.go", []edit{{
+		"	if left {\n		if err := r.copyIndex(ctx, head, gone); err != nil {\n			return err\n		}\n	}\n	return r.Remove(ctx, indexName(head.ID))\n",
+		"	o, tree, err := r.OpenIndex(ctx, head.ID, head.Size)\n	if err := errors.Join(err, r.Remove(ctx, indexName(head.ID))); err != nil || !left {\n		return err\n	}\n	return r.copyIndexOf(ctx, o, tree, gone)\n"}, {
+		"	o, tree, err := r.OpenIndex(ctx, head.ID, head.Size)\n	if err != nil {\n		return &DamageError{Object: indexName(head.ID), Err: err}\n	}\n	o.Packs",
+		"	o, tree, err := r.OpenIndex(ctx, head.ID, head.Size)\n	if err != nil {\n		return err\n	}\n	return r.copyIndexOf(ctx, o, tree, gone)\n}\n\nfunc (r *Repository) copyIndexOf(ctx context.Context, o *index.Object, tree bool, gone func(blob.ID) bool) error {\n	o.Packs"}},
+		[]string{"./gc TestFaults"}},
+	{"the tombstone of others stays", "repo/prune.go", []edit{{"	return !t.Other, nil\n", "	return true, nil\n"}},
+		[]string{"./gc TestEndedByThePruner"}},
+	{"where pieces are missing, what no index object names stays", "gc/choose.go", []edit{{" || !k.named && p.report.Missing > 0 {", " {"}},
+		[]string{"./gc TestMissingPieces"}},
+	{"packs that are gone are missed", "gc/choose.go", []edit{{"			p.report.Missing += k.needs\n", ""}},
+		[]string{"./gc TestMissingPieces"}},
+	{"only an owner's marks count", "repo/marks.go", []edit{{"&record, r.owner(ctx)); err == nil {", "&record, r.signer(ctx)); err == nil {"}},
+		[]string{"./repo TestForgedMarks"}},
+	{"what was seen is what the session's own key says", "repo/prune.go", []edit{{"	case err == nil && by == signer:", "	case err == nil && by != seal.SignerID{} || by == signer:"}},
+		[]string{"./repo TestForgedSeen"}},
+	{"a snapshot that is being taken back stays", "gc/sweep.go", []edit{{"		if err != nil || p.isParent(o.ID) {\n", "		if err != nil {\n"}},
+		[]string{"./gc TestUnforgetWhilePruning"}},
+	{"a forgotten snapshot goes only when its tree has", "gc/sweep.go", []edit{{
+		"has || err != nil {\n				return err\n			}\n", "has && err != nil {\n				return err\n			}\n"}},
+		[]string{"./gc TestForgotten"}},
+
+	// Repairs and checks.
+	{"what is damaged is noted before anything goes", "repo/repairpacks.go", []edit{{
+		"	if err := p.note(ctx); err != nil {\n		return err\n	}\n", ""}},
+		[]string{"./repo TestRepairPacks TestInterruptedRepairs TestFaultsInRepairingPacks"}},
+	{"what is intact is named before the damaged pack goes", "repo/repairpacks.go", []edit{{
+		"	p.s.flush(ctx)\n	if err := p.s.failed(); err != nil {\n		return err\n	}\n", ""}},
+		[]string{"./repo TestRepairPacks TestFaultsInRepairingPacks"}},
+	{"a record of damage comes before the older ones go", "repo/damage.go", []edit{{
+		"	for rec := range damageRecords(sorted(all)) {\n		data, err",
+		"	for _, name := range old {\n		if err := r.store.Delete(ctx, name); err != nil && !errors.Is(err, storage.ErrNotFound) {\n			return false, err\n		}\n	}\n	old = nil\n	for rec := range damageRecords(sorted(all)) {\n		data, err"}},
+		[]string{"./repo TestFaultsInNotingDamage"}},
+	{"a repaired snapshot comes before the old one goes", "repair/repair.go", []edit{{
+		"	if err := s.Commit(ctx, func(int64) ([]byte, error) { return record.Encode() }); err != nil {",
+		"	if err := errors.Join(r.Forget(ctx, o.id, opts.User), s.Commit(ctx, func(int64) ([]byte, error) { return record.Encode() })); err != nil {"}},
+		[]string{"./repair TestFaults"}},
+	{"what went during a check is looked at again", "verify/verify.go", []edit{{"const rounds = 4\n", "const rounds = 1\n"}},
+		[]string{"./verify TestBesideAPrune"}},
+
+	// The disk.
+	{"a file is synced before it has its name", "internal/durable/file.go", []edit{{
+		"	if err := f.f.Sync(); err != nil {\n		f.Discard()\n		return err\n	}\n", ""}},
+		[]string{"./internal/durable TestSystemCalls"}},
+	{"the folder of a name is synced", "internal/durable/durable.go", []edit{{
+		"	if err := d.sync(folder); err != nil {\n		return err\n	}\n	for ;", "	for ;"}},
+		[]string{"./internal/durable TestSystemCalls"}},
+	{"the folders above are synced", "internal/durable/durable.go", []edit{{
+		"		if err := d.sync(path.Dir(folder)); err != nil {\n			return err\n		}\n		d.mu.Lock()\n		d.synced", "		d.mu.Lock()\n		d.synced"}},
+		[]string{"./internal/durable TestSystemCalls"}},
+	{"a removal is synced", "internal/durable/durable.go", []edit{{"	return d.sync(path.Dir(name))\n}\n\n// mkdirs", "	return nil\n}\n\n// mkdirs"}},
+		[]string{"./internal/durable TestSystemCalls TestRemove"}},
+	{"a name is taken once", "internal/durable/durable.go", []edit{{"link: root.Link,", "link: root.Rename,"}},
+		[]string{"./internal/durable TestCommit TestRace TestSystemCalls"}},
+	{"that a name is taken is durable before it is said", "internal/durable/file.go", []edit{{
+		"	if err != nil && !errors.Is(err, fs.ErrExist) {\n		return err\n	}\n	if syncErr", "	if err != nil {\n		return err\n	}\n	if syncErr"}},
+		[]string{"./internal/durable TestSystemCalls TestCommit TestFailedSync"}},
+}
