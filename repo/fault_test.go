@@ -326,6 +326,33 @@ func TestFaultsInABackup(t *testing.T) {
 	})
 }
 
+// A put that has been done, and whose answer is lost, has been done.
+func TestLostAnswers(t *testing.T) {
+	k := newKeyring(t)
+	for n := 0; ; n++ {
+		store := faulty.New(mem.New())
+		if err := k.create(t, store); err != nil {
+			t.Fatal(err)
+		}
+		r, err := k.open(t, store)
+		if err != nil {
+			t.Fatal(err)
+		}
+		store.Arm(faulty.Fault{Ops: faulty.Put, Call: n, Outcome: faulty.Applied})
+		made := contents("first", 1)
+		if err := backUp(t, r, made); err != nil {
+			t.Errorf("put %d: %v", n, err)
+		}
+		restorable(t, r, []content{made}, "first")
+		if !store.Fired() {
+			if n < 4 {
+				t.Errorf("a backup makes %d puts", n)
+			}
+			return
+		}
+	}
+}
+
 // A session that lost a piece makes no snapshot, even if nobody looked at the
 // error: another writer may rely on the piece.
 func TestASessionThatLostAPieceDoesNotCommit(t *testing.T) {

@@ -357,6 +357,25 @@ func allHolds(t *testing.T, r *repo.Repository) (texts []string) {
 	return texts
 }
 
+// Whatever fails while a hold takes the place of another, the snapshot is held.
+func TestFaultsInHolding(t *testing.T) {
+	base, k, id, _ := committed(t)
+	if _, err := mustOpen(t, k, base).Hold(t.Context(), repo.Hold{Snapshot: id, Reason: "first"}); err != nil {
+		t.Fatal(err)
+	}
+	eachFault(t, base, func(t *testing.T, store *faulty.Store) error {
+		r, err := k.open(t, store)
+		if err == nil {
+			_, err = r.Hold(t.Context(), repo.Hold{Snapshot: id, Reason: "second"})
+		}
+		return err
+	}, func(t *testing.T, inner storage.Store, _ bool, err error) {
+		if holds := allHolds(t, mustOpen(t, k, inner)); len(holds) == 0 || err == nil && len(holds) != 1 {
+			t.Errorf("it is held by %v", holds)
+		}
+	})
+}
+
 func TestHolds(t *testing.T) {
 	store, k := newRepository(t)
 	r := mustOpen(t, k, store)

@@ -129,7 +129,7 @@ var failure = regexp.MustCompile(`(?m)^--- FAIL: (\S+)`)
 // runTest runs some tests of a package with an overlay, and returns the first
 // that failed.
 func runTest(root, overlay string, test []string) (by string, err error) {
-	cmd := exec.Command("go", "test", "-count=1", "-failfast", "-timeout=5m", "-overlay="+overlay,
+	cmd := exec.Command("go", "test", "-count=1", "-failfast", "-vet=off", "-ldflags=-s -w", "-timeout=5m", "-overlay="+overlay,
 		"-run=^("+strings.Join(test[1:], "|")+")$", test[0])
 	cmd.Dir = root
 	out, err := cmd.CombinedOutput()

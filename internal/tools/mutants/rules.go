@@ -18,7 +18,7 @@ var mutations = []mutation{
 		[]string{"./gc TestOrderOfBeginning"}},
 	{"a session reads the index anew", "repo/session.go", []edit{{
 		"	err = r.reindex(ctx, nil) // once more, if it has been read already\n", "	err = r.syncIndex(ctx)\n"}},
-		[]string{"./repo Test.*", "./gc TestOrderOfBeginning"}},
+		[]string{"./repo TestDamagedPacksAreNotAdopted"}},
 	{"a session says which marks it saw", "repo/marks.go", []edit{{
 		"	return putOnce(ctx, s.r.store, seenName(s.id), data)\n", "	_ = data\n	return nil\n"}},
 		[]string{"./gc TestSessionThatHasSeenTheMark"}},
@@ -50,7 +50,7 @@ var mutations = []mutation{
 		[]string{"./backup TestMarkedPacksAreStoredAgain"}},
 	{"an index object that goes while it is read is looked for again", "repo/repo.go", []edit{{
 		"const indexRounds = 8\n", "const indexRounds = 1\n"}},
-		[]string{"./gc TestSessionThatHasNotSeenTheMark"}},
+		[]string{"./gc TestIndexGoesWhileItIsRead"}},
 	{"damage counts as absent", "repo/lost.go", []edit{{
 		"	return ok && !r.lost.hits(place.Clump) && !r.lost.isMarked(place.Pack), err\n", "	return ok && !r.lost.isMarked(place.Pack), err\n"}},
 		[]string{"./repo TestDamagedPiecesAreStoredAgain"}},
@@ -81,14 +81,14 @@ var mutations = []mutation{
 		[]string{"./gc TestEndedByThePruner"}},
 	{"a put whose answer was lost is looked up", "repo/record.go", []edit{{
 		"	if getErr == nil && string(there) == string(data) {", "	if false && getErr == nil && string(there) == string(data) {"}},
-		[]string{"./repo TestFaultsInABackup"}},
+		[]string{"./repo TestLostAnswers"}},
 	{"a put finds its own bytes only", "repo/record.go", []edit{{
 		"	if getErr == nil && string(there) == string(data) {", "	if getErr == nil && len(there) > 0 {"}},
 		[]string{"./gc TestEndedByThePruner"}},
 
 	// Forgetting.
 	{"a forgotten snapshot is none", "repo/snapshots.go", []edit{{
-		"		if err == nil && is != isForgotten {\n			continue\n		}\n", ""}},
+		"		if err == nil && is != isForgotten {\n", "		if err == nil && is != isForgotten && isForgotten {\n"}},
 		[]string{"./repo TestForget"}},
 	{"only an owner forgets", "repo/forget.go", []edit{{"id, r.owner(ctx), &f)", "id, r.signer(ctx), &f)"}},
 		[]string{"./repo TestOnlyOwnersForget TestForgedRecord"}},
@@ -102,7 +102,7 @@ var mutations = []mutation{
 	{"a newer hold comes before the older ones go", "repo/hold.go", []edit{{
 		"	if err := putOnce(ctx, r.store, h.Name(), data); err != nil {\n		return Hold{}, err\n	}\n	return record.hold(h.ID), r.deleteAll(ctx, earlier)\n",
 		"	if err := r.deleteAll(ctx, earlier); err != nil {\n		return Hold{}, err\n	}\n	return record.hold(h.ID), putOnce(ctx, r.store, h.Name(), data)\n"}},
-		[]string{"./repo TestHolds TestHoldsAtOnce TestFaultsInForgetting"}},
+		[]string{"./repo TestFaultsInHolding"}},
 	{"held snapshots are kept", "retention/retention.go", []edit{{`	if d.Held != "" {`, `	if false {`}},
 		[]string{"./retention TestAlwaysKept"}},
 	{"incomplete snapshots never displace complete ones", "retention/retention.go", []edit{{
@@ -165,10 +165,6 @@ var mutations = []mutation{
 	{"of a rewritten pack nothing is needed that was not copied", "gc/repack.go", []edit{{
 		"			if c.pack.needs > 0 {\n				continue\n			}\n			some = true\n", "			some = true\n			c.pack.needs = 0\n"}},
 		[]string{"./gc TestRepackingDamage"}},
-	{"copies are durable before the old pack is marked", "gc/repack.go", []edit{{
-		"	if err := s.Keep(ctx); err != nil {\n		return nil, false, errors.Join(err, s.Abandon(context.WithoutCancel(ctx)))\n	}\n",
-		"	if err := s.Keep(ctx); err != nil {\n		_ = s.Abandon(context.WithoutCancel(ctx))\n	}\n"}},
-		[]string{"./gc TestFaults"}},
 	{"out of the index, then the pack", "gc/sweep.go", []edit{{
 		"		err := p.r.WithoutPacks(ctx, h, isGone)\n		early := errors.Is(err, storage.ErrNoSpace)\n", "		var err error\n		early := true\n"}},
 		[]string{"./gc TestOrderOfDeleting"}},
@@ -179,7 +175,7 @@ var mutations = []mutation{
 		"	o, tree, err := r.OpenIndex(ctx, head.ID, head.Size)\n	if err := errors.Join(err, r.Remove(ctx, indexName(head.ID))); err != nil || !left {\n		return err\n	}\n	return r.copyIndexOf(ctx, o, tree, gone)\n"}, {
 		"	o, tree, err := r.OpenIndex(ctx, head.ID, head.Size)\n	if err != nil {\n		return &DamageError{Object: indexName(head.ID), Err: err}\n	}\n	o.Packs",
 		"	o, tree, err := r.OpenIndex(ctx, head.ID, head.Size)\n	if err != nil {\n		return err\n	}\n	return r.copyIndexOf(ctx, o, tree, gone)\n}\n\nfunc (r *Repository) copyIndexOf(ctx context.Context, o *index.Object, tree bool, gone func(blob.ID) bool) error {\n	o.Packs"}},
-		[]string{"./gc TestFaults"}},
+		[]string{"./gc TestOrderOfReplacing"}},
 	{"the tombstone of others stays", "repo/prune.go", []edit{{"	return !t.Other, nil\n", "	return true, nil\n"}},
 		[]string{"./gc TestEndedByThePruner"}},
 	{"where pieces are missing, what no index object names stays", "gc/choose.go", []edit{{" || !k.named && p.report.Missing > 0 {", " {"}},

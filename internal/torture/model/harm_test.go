@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -21,7 +22,7 @@ const prefix = 1184
 // harm is what was done to the repository, and what was lost by it.
 type harm struct {
 	unhealed bool
-	noted    int              // in which step the last damage was healed: who begins later has to know of it
+	noted    int              // in which step the last damage was noted: who begins later has to know of it
 	alone    bool             // nothing else went on when the damage came, and until it was healed
 	lost     map[blob.ID]bool // pieces and pages of which no sound copy was left
 
@@ -55,7 +56,7 @@ func (w *world) damage(arg int) error {
 		return err
 	}
 	w.note("  damage to %s", name)
-	w.harm.unhealed = true
+	w.harm.unhealed, w.harm.noted = true, math.MaxInt
 	for _, c := range w.clients {
 		if c.op != nil {
 			c.op.lenient = true
@@ -187,7 +188,7 @@ func (w *world) mayLack(k *kept, path string) bool {
 func (w *world) lost(k *kept, path string) bool {
 	isLost := func(id blob.ID) bool { return w.harm.lost[id] }
 	switch {
-	case k.began > w.harm.noted && !w.harm.unhealed:
+	case k.began > w.harm.noted:
 		return false
 	case k.needs == nil:
 		return len(w.harm.lost) > 0
@@ -226,7 +227,7 @@ func (w *world) healed(h *healing) error {
 	if w.harm.alone {
 		err = w.exact(h.then)
 	}
-	w.harm.unhealed, w.harm.noted = false, w.step
+	w.harm.unhealed, w.harm.noted = false, min(w.harm.noted, w.step)
 	return errors.Join(err, w.inspect())
 }
 

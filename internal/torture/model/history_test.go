@@ -39,13 +39,10 @@ var ops = []struct {
 	weight int
 	stops  bool // the client may be stopped in the middle
 }{
-	{"mail", 12, false}, {"backup", 26, true}, {"go", 40, true}, {"prune", 14, true}, {"forget", 4, true}, {"policy", 4, true},
-	{"unforget", 4, true}, {"hold", 3, true}, {"release", 3, true}, {"check", 4, true}, {"crash", 5, false}, {"clock", 2, false},
+	{"mail", 14, false}, {"backup", 30, true}, {"go", 20, true}, {"prune", 26, true}, {"forget", 24, true}, {"policy", 5, true},
+	{"unforget", 4, true}, {"hold", 3, true}, {"release", 3, true}, {"check", 6, true}, {"crash", 5, false}, {"clock", 2, false},
 	{"cache", 3, false}, {"key", 2, true}, {"heal", 8, true}, {"inspect", 6, false},
 }
-
-// rare are the operations that only some histories have: damage changes what the others may do.
-const damageEvery = 30
 
 // generate makes a history of n steps. Every second one has damage in it.
 func generate(rng *rand.Rand, n int) history {
@@ -56,19 +53,14 @@ func generate(rng *rand.Rand, n int) history {
 	damaging := rng.IntN(2) == 0
 	var h history
 	for len(h) < n {
-		if damaging && rng.IntN(damageEvery) == 0 {
+		if damaging && rng.IntN(30) == 0 {
 			h = append(h, step{"damage", 0, rng.IntN(1 << 20), 0})
 			continue
 		}
-		at := rng.IntN(total)
-		i := slices.IndexFunc(ops, func(o struct {
-			name   string
-			weight int
-			stops  bool
-		}) bool {
-			at -= o.weight
-			return at < 0
-		})
+		at, i := rng.IntN(total), 0
+		for ; at >= ops[i].weight; i++ {
+			at -= ops[i].weight
+		}
 		s := step{Op: ops[i].name, Client: rng.IntN(clients), Arg: rng.IntN(1 << 20)}
 		if ops[i].stops {
 			s.Calls = -1
@@ -77,8 +69,28 @@ func generate(rng *rand.Rand, n int) history {
 			}
 		}
 		h = append(h, s)
+		if s.Calls > 0 && (s.Op == "backup" || s.Op == "prune") && rng.IntN(3) == 0 {
+			h = append(h, asleep(rng, &h[len(h)-1])...)
+		}
 	}
 	return h
+}
+
+// asleep returns what others do to whom a backup or a prune has been stopped that
+// sleeps until they are done: what chance alone seldom brings together.
+func asleep(rng *rand.Rand, s *step) (h history) {
+	other := func() int { return (s.Client + 1 + rng.IntN(clients-1)) % clients }
+	forget := step{"forget", other(), 2 * rng.IntN(1<<10), -1}
+	prune := step{"prune", other(), noGrace | rng.IntN(16), -1}
+	if s.Op == "backup" {
+		s.Calls = 8 + rng.IntN(16) // it has announced itself, and not ended
+		h = history{forget, prune, prune}
+	} else {
+		backup := step{"backup", other(), rng.IntN(16), -1}
+		mail := step{"mail", backup.Client, rng.IntN(1 << 10), 0}
+		h = history{mail, backup, forget, {"backup", other(), rng.IntN(16), -1}}[rng.IntN(2):]
+	}
+	return append(h, step{"go", s.Client, 0, -1})
 }
 
 // shrink leaves steps out of a history for as long as fails says that what is left

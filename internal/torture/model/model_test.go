@@ -33,7 +33,7 @@ func TestModel(t *testing.T) {
 		t.Skip("it plays histories by many clients, one call at a time")
 	}
 	seed := torture.Seed(t)
-	histories, steps := torture.Rounds(12, 600), 60
+	histories, steps := torture.Rounds(8, 350), 80
 	tried := map[string]int{}
 	for n := range histories {
 		h := generate(rand.New(rand.NewPCG(seed, uint64(n))), steps)

@@ -64,13 +64,18 @@ func (o *op) judge(err error, allowed bool) error {
 	return fmt.Errorf("%s: %w", o.name, err)
 }
 
+// noGrace is an argument of prune: what nothing needs goes at once.
+const noGrace = 256
+
 // prune prunes, with or without grace, and takes sessions for dead that may only sleep.
 func (w *world) prune(c *client, arg int) bool {
 	if w.harm.unhealed {
 		return false // it could take the sound one of two copies for the one too many
 	}
-	opts := gc.Options{User: "root", CacheDir: c.cache, MaxUnused: float64(arg % 40), Grace: time.Duration(arg/40%3) * 12 * time.Hour,
-		MinAge: time.Duration(arg/120%3) * 6 * time.Hour, MinAgeLeft: time.Duration(arg/360%2) * 6 * time.Hour}
+	opts := gc.Options{User: "root", CacheDir: w.clients[c.n%2].cache, MaxUnused: float64(arg / 16 % 4 * 20), Grace: []time.Duration{0, 1, 1, 24 * time.Hour}[arg/64%4]}
+	if arg/256%8 == 0 {
+		opts.MinAge, opts.MinAgeLeft = 6*time.Hour, 12*time.Hour
+	}
 	if len(w.dead) > 0 && arg%2 == 0 {
 		opts.Drop = []string{w.dead[0].String()}
 		w.dead = w.dead[1:]
@@ -100,18 +105,19 @@ func (w *world) sleeping() (ids []seal.Session) {
 }
 
 // check checks the repository: while nothing is damaged it finds nothing, whatever
-// goes on beside it.
+// goes on beside it. What is, it notes.
 func (w *world) check(c *client, arg int) bool {
-	if w.harm.unhealed {
-		return false
-	}
 	var report *verify.Report
 	o := &op{name: "check"}
+	damaged := w.harm.unhealed
 	w.begin(c, o, true, func(r *repo.Repository) (err error) {
 		report, err = verify.Check(w.ctx, r, verify.Options{ReadData: arg%2 == 0})
 		return err
 	})
 	o.ended = func(err error) error {
+		if err == nil && damaged && report.ReadData {
+			w.harm.noted = min(w.harm.noted, w.step) // from now on everybody knows what is damaged
+		}
 		if err == nil && len(report.Findings) > 0 {
 			err = fmt.Errorf("it found %+v", report.Findings)
 		}
@@ -133,18 +139,26 @@ func (w *world) some(match func(*kept) bool) (ids []seal.Session) {
 
 func isListed(k *kept) bool { return k.state == yes && !k.forgotten }
 
-// forget forgets one snapshot, by name.
+// forget forgets some snapshots, by name: one, or every second one.
 func (w *world) forget(c *client, arg int) bool {
 	all := w.some(isListed)
 	if len(all) == 0 {
 		return false
 	}
-	id := all[arg%len(all)]
+	ids := []seal.Session{all[arg/2%len(all)]}
+	for i := 0; arg%2 == 0 && i < len(all); i += 2 {
+		ids = append(ids, all[i])
+	}
 	o := &op{name: "forget"}
-	w.begin(c, o, true, func(r *repo.Repository) error { return r.Forget(w.ctx, id, "root") })
+	w.begin(c, o, true, func(r *repo.Repository) (err error) {
+		for _, id := range ids {
+			err = errors.Join(err, r.Forget(w.ctx, id, "root"))
+		}
+		return err
+	})
 	o.ended = func(err error) error {
-		if err == nil && !w.kept[id].forgotten && len(o.touched) == 0 {
-			return fmt.Errorf("snapshot %s is not forgotten", id)
+		if i := slices.IndexFunc(ids, func(id seal.Session) bool { return !w.kept[id].forgotten && !slices.Contains(o.touched, id) }); i >= 0 && err == nil {
+			return fmt.Errorf("snapshot %s is not forgotten", ids[i])
 		}
 		return o.judge(err, errors.Is(err, storage.ErrNotFound))
 	}

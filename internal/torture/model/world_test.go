@@ -124,7 +124,7 @@ func newWorld(ctx context.Context, dir string) (*world, error) {
 		c := &client{n: i, tap: newTap(w.store), mail: filepath.Join(dir, fmt.Sprint("mail", i)), cache: filepath.Join(dir, fmt.Sprint("cache", i))}
 		c.skew.Store(skews[i])
 		w.clients[i] = c
-		if err := writeMail(c.mail, 0b1011_0110<<i); err != nil {
+		if err := writeMail(c.mail, i); err != nil {
 			return nil, err
 		}
 	}
@@ -256,7 +256,7 @@ func (w *world) play(h history) (err error) {
 	}()
 	for i, s := range h {
 		w.step = i + 1
-		w.hour.Add(1)
+		w.hour.Add(3)
 		w.note("%v", s)
 		if err := w.do(s); err != nil {
 			return fmt.Errorf("step %d, %v: %w", i, s, err)
@@ -287,7 +287,7 @@ func (w *world) do(s step) error {
 		return w.inspect()
 	}
 	if c.op != nil {
-		return nil
+		return w.goOn(c, max(s.Calls, 1))
 	}
 	switch s.Op {
 	case "mail":
@@ -303,35 +303,42 @@ func (w *world) do(s step) error {
 	return w.goOn(c, s.Calls)
 }
 
-// writeMail makes a mail store of what the bits of a number say: which messages
-// there are, and which of them have been read. Two stores have messages in common.
-func writeMail(dir string, bits int) error {
-	if err := os.RemoveAll(dir); err != nil {
-		return err
+// states are what a mail store may hold: numbers of messages. They have little in
+// common, so that packs come to be needed by nobody, and each comes again and again.
+var states = [][]int{{0, 1, 2}, {3, 4}, {0, 1, 2, 3, 4}, {5, 6, 7}, {8}, {5, 9}, {10, 11, 12, 13, 14, 15}}
+
+// writeMail makes a mail store one of the states, and changes only what is other
+// than that. Every second number has all messages read.
+func writeMail(dir string, arg int) error {
+	want := map[string]int{}
+	for _, n := range states[arg/2%len(states)] {
+		who := []string{"alice", "bob", "carol"}[n%3]
+		want[filepath.Join(dir, who, "cur", fmt.Sprintf("1700000000.M%d.mx:2,%s", n, []string{"", "S"}[arg%2]))] = n
 	}
-	for n := range 9 {
-		who := []string{"alice", "bob", "carol"}[n/3]
-		for _, part := range []string{"cur", "new", "tmp"} {
-			if n%3 == 0 && bits&(7<<n) == 0 {
-				break // the mailbox is gone
-			}
+	for _, part := range []string{"cur", "new", "tmp"} {
+		for _, who := range []string{"alice", "bob", "carol"} {
 			if err := os.MkdirAll(filepath.Join(dir, who, part), 0o700); err != nil {
 				return err
 			}
 		}
-		if bits&(1<<n) == 0 {
-			continue
-		}
-		flags := ""
-		if bits&(1<<(n+9)) != 0 {
-			flags = "S"
-		}
-		name := fmt.Sprintf("1700000000.M%d.mx:2,%s", n, flags)
-		if err := os.WriteFile(filepath.Join(dir, who, "cur", name), message(n), 0o600); err != nil {
-			return err
+	}
+	have, err := filepath.Glob(filepath.Join(dir, "*", "cur", "*"))
+	for _, path := range have {
+		if _, wanted := want[path]; wanted {
+			delete(want, path)
+		} else {
+			err = errors.Join(err, os.Remove(path))
 		}
 	}
-	return os.MkdirAll(filepath.Join(dir, "alice", "cur"), 0o700) // so that it is a store
+	old := time.Unix(1_700_000_000, 0) // so that equal stores have equal trees
+	for path, n := range want {
+		err = errors.Join(err, os.WriteFile(path, message(n), 0o600), os.Chtimes(path, old, old))
+	}
+	folders, _ := filepath.Glob(filepath.Join(dir, "*", "*"))
+	for _, path := range append(folders, dir, filepath.Join(dir, "alice"), filepath.Join(dir, "bob"), filepath.Join(dir, "carol")) {
+		err = errors.Join(err, os.Chtimes(path, old, old))
+	}
+	return err
 }
 
 func message(n int) []byte {
