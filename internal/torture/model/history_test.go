@@ -69,11 +69,27 @@ func generate(rng *rand.Rand, n int) history {
 			}
 		}
 		h = append(h, s)
+		if rng.IntN(25) == 0 {
+			h = append(h, marked(rng)...)
+		}
 		if s.Calls > 0 && (s.Op == "backup" || s.Op == "prune") && rng.IntN(3) == 0 {
 			h = append(h, asleep(rng, &h[len(h)-1])...)
 		}
 	}
 	return h
+}
+
+// marked returns what happens around packs that are under a mark for a while: a
+// backup finds its store as it was when they were made, and they go while it sleeps.
+func marked(rng *rand.Rand) history {
+	pruner := rng.IntN(clients)
+	other := (pruner + 1 + rng.IntN(clients-1)) % clients
+	state := rng.IntN(1 << 10)
+	return history{
+		{"mail", other, state, 0}, {"backup", other, 1, -1}, {"mail", other, state + 2, 0}, {"backup", other, 1, -1},
+		{"forget", pruner, 2 * rng.IntN(1<<10), -1}, {"forget", pruner, 2 * rng.IntN(1<<10), -1}, {"prune", pruner, onlyMark, -1},
+		{"mail", other, state, 0}, {"backup", other, 1, 10 + rng.IntN(14)}, {"prune", pruner, noGrace, -1}, {"go", other, 0, -1},
+	}
 }
 
 // asleep returns what others do to whom a backup or a prune has been stopped that

@@ -64,8 +64,12 @@ func (o *op) judge(err error, allowed bool) error {
 	return fmt.Errorf("%s: %w", o.name, err)
 }
 
-// noGrace is an argument of prune: what nothing needs goes at once.
-const noGrace = 256
+// Arguments of prune: what nothing needs goes at once, or is marked and goes the
+// next time.
+const (
+	noGrace  = 256
+	onlyMark = 256 + 64
+)
 
 // prune prunes, with or without grace, and takes sessions for dead that may only sleep.
 func (w *world) prune(c *client, arg int) bool {
