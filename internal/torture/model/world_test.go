@@ -44,6 +44,7 @@ type world struct {
 	holds map[seal.Session][]held
 	dead  []seal.Session // that crashed, or whose end was lost
 	harm  harm
+	woken bool           // a session was taken for dead that only slept
 	tried map[string]int // operations that came to their end
 }
 
