@@ -148,7 +148,7 @@ var mutations = []mutation{
 	{"what turns out to be needed stays", "gc/sweep.go", []edit{{"k.mark == 0 || k.needs > 0 ||", "k.mark == 0 ||"}},
 		[]string{"./gc TestSessionThatHasNotSeenTheMark TestParentForgottenWhileListing TestSessionsWhileMarking"}},
 	{"after the mark all is looked at again", "gc/gc.go", []edit{{
-		"	if err := p.observe(ctx); err != nil {\n		return err\n	}\n	if err := p.sweep(ctx)", "	if err := p.sweep(ctx)"}},
+		"	if err := p.observe(ctx); err != nil {\n		return err\n	}\n	// What goes", "	// What goes"}},
 		[]string{"./gc TestSessionsWhileMarking TestParentForgottenWhileListing TestTwoPrunes"}},
 	{"only the highest mark deletes", "gc/observe.go", []edit{{"strings.Compare(name, own)) > 0 {", "strings.Compare(name, own)) > 1 {"}},
 		[]string{"./gc TestTwoPrunes"}},
@@ -210,9 +210,31 @@ var mutations = []mutation{
 	{"what went during a check is looked at again", "verify/verify.go", []edit{{"const rounds = 4\n", "const rounds = 1\n"}},
 		[]string{"./verify TestBesideAPrune"}},
 
+	// What others did may not be durable.
+	{"a session settles what others put", "repo/lost.go", []edit{{
+		"	if err := s.settle(ctx); err != nil {\n		return err\n	}\n", ""}},
+		[]string{"./internal/torture/crash TestCrashes"}},
+	{"a prune settles what it has listed", "gc/gc.go", []edit{{
+		"	if err := p.r.Settle(ctx, \"\"); err != nil {\n		return err\n	}\n", ""}},
+		[]string{"./internal/torture/crash TestCrashes"}},
+	{"who forgets settles what there is instead", "repo/forget.go", []edit{{
+		"	if err := r.Settle(ctx, \"snapshots/\"); err != nil {\n		return err\n	}\n", ""}},
+		[]string{"./internal/torture/crash TestCrashes"}},
+
+	// What a prune tidies up.
+	{"index objects are merged beside no session", "gc/sweep.go", []edit{{
+		"	if p.report.Stopped || len(p.open) > 0 {\n", "	if p.report.Stopped {\n"}},
+		[]string{"./gc TestMergingBesideOthers"}},
+	{"records of damage stay while a session is open", "gc/sweep.go", []edit{{
+		"	if p.report.Missing > 0 || p.lostSome() || len(p.open) > 0 {\n", "	if p.report.Missing > 0 || p.lostSome() {\n"}},
+		[]string{"./gc TestRecordsOfDamageAndSessions"}},
+	{"records of damage stay while something is missing", "gc/sweep.go", []edit{{
+		"	if p.report.Missing > 0 || p.lostSome() || len(p.open) > 0 {\n", "	if p.lostSome() || len(p.open) > 0 {\n"}},
+		[]string{"./gc TestRecordsOfDamageOfWhatIsMissing"}},
+
 	// The disk.
 	{"a file is synced before it has its name", "internal/durable/file.go", []edit{{
-		"	if err := f.f.Sync(); err != nil {\n		f.Discard()\n		return err\n	}\n", ""}},
+		"	if err := f.dir.do(Call{Op: Sync, Name: f.temp}, f.f.Sync); err != nil {\n		f.Discard()\n		return err\n	}\n", ""}},
 		[]string{"./internal/durable TestSystemCalls"}},
 	{"the folder of a name is synced", "internal/durable/durable.go", []edit{{
 		"	if err := d.sync(folder); err != nil {\n		return err\n	}\n	for ;", "	for ;"}},
