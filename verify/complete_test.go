@@ -20,7 +20,8 @@ func TestComplete(t *testing.T) {
 		"":      {"0 files, 0 unlisted, names false", "0 files, 0 unlisted, names false"},
 		"data1": {"182 files, 0 unlisted, names false", "181 files, 0 unlisted, names false"},
 		"data2": {"0 files, 0 unlisted, names false", "2 files, 0 unlisted, names false"},
-		"tree1": {"0 files, 183 unlisted, names true", `0 files, \d+ unlisted, names true`},
+		// The list of a file with many pieces may be there, and the leaf with the file in the second's own pack.
+		"tree1": {"0 files, 183 unlisted, names true", `[01] files, \d+ unlisted, names true`},
 		"tree2": {"0 files, 0 unlisted, names false", "0 files, 184 unlisted, names false"},
 	} {
 		t.Run(role, func(t *testing.T) {
