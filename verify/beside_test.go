@@ -10,22 +10,18 @@ import (
 	"restante/repo"
 	"restante/seal"
 	"restante/storage"
+	"restante/storage/faulty"
 	"restante/verify"
 )
 
-// A watched storage calls before ahead of each call that reads it.
+// A watched storage calls before ahead of each listing.
 type watched struct {
 	storage.Store
-	before func(op, name string)
-}
-
-func (w *watched) Get(ctx context.Context, name string, offset, length int64, buf []byte) ([]byte, error) {
-	w.before("get", name)
-	return w.Store.Get(ctx, name, offset, length, buf)
+	before func(prefix string)
 }
 
 func (w *watched) List(ctx context.Context, prefix string, fn func(string, int64) error) error {
-	w.before("list", prefix)
+	w.before(prefix)
 	return w.Store.List(ctx, prefix, fn)
 }
 
@@ -46,20 +42,18 @@ func TestBesideAPrune(t *testing.T) {
 	}
 	every, tried := torture.Rounds(3, 1), 0
 	for at := 0; ; at += every {
-		g, n := f.clone(t), 0
-		store := &watched{Store: g.store}
-		store.before = func(string, string) {
-			if n++; n-1 == at {
-				if _, err := gc.Prune(t.Context(), g.open(t), gc.Options{CacheDir: t.TempDir()}); err != nil {
-					t.Error(err)
-				}
+		g := f.clone(t)
+		store := faulty.New(g.store)
+		store.Arm(faulty.Fault{Ops: faulty.Get | faulty.List, Call: at, Instead: func() {
+			if _, err := gc.Prune(t.Context(), g.open(t), gc.Options{CacheDir: t.TempDir()}); err != nil {
+				t.Error(err)
 			}
-		}
+		}})
 		report, err := verify.Check(t.Context(), g.openOn(t, store), verify.Options{ReadData: at/every%2 == 0})
 		if err != nil || len(report.Findings) > 0 || report.Snapshots != 1 {
 			t.Errorf("pruned at call %d: %v, %+v", at, err, report)
 		}
-		if n <= at {
+		if !store.Fired() {
 			break
 		}
 		tried++
@@ -84,8 +78,8 @@ func TestLossBesideMuchThatGoes(t *testing.T) {
 		t.Fatal(err)
 	}
 	listings := 0 // two of each time that the check is done
-	store := &watched{Store: f.store, before: func(op, name string) {
-		if op+" "+name != "list snapshots/" {
+	store := &watched{Store: f.store, before: func(prefix string) {
+		if prefix != "snapshots/" {
 			return
 		}
 		listings++
