@@ -12,6 +12,7 @@ import (
 	"restante/blob"
 	"restante/repo"
 	"restante/seal"
+	"restante/storage/faulty"
 )
 
 // writer adds a writer's key to the repository and opens it with that.
@@ -159,5 +160,41 @@ func TestReaderReloadsTheIndex(t *testing.T) {
 	}
 	if got, err := read(t, reader, id); err != nil || string(got) != "a piece" {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// What goes with an intent goes before it: when that fails the intent stays, by
+// which the next prune finds both.
+func TestFaultInRemovingASession(t *testing.T) {
+	f := newFixture(t)
+	if err := f.open(t).PutMark(t.Context(), repo.Mark{Number: 1, Packs: []blob.ID{{1}}}); err != nil {
+		t.Fatal(err)
+	}
+	s := begin(t, f.open(t))
+	if err := s.Abandon(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	store := faulty.New(f.store)
+	r, err := repo.Open(t.Context(), store, repo.OpenOptions{CacheDir: f.cache, Unlock: f.unlock})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	intent, seen := "intents/"+s.ID().String(), "seen/"+s.ID().String()
+	left := func() (names []string) {
+		for name := range objects(t, f.store) {
+			if name == intent || name == seen {
+				names = append(names, name)
+			}
+		}
+		slices.Sort(names)
+		return names
+	}
+	store.Arm(faulty.Fault{Ops: faulty.Delete, Outcome: faulty.NotApplied})
+	if err := r.RemoveSession(t.Context(), s.ID()); !errors.Is(err, faulty.ErrInjected) || !slices.Equal(left(), []string{intent, seen}) {
+		t.Errorf("%v left %q", err, left())
+	}
+	if err := r.RemoveSession(t.Context(), s.ID()); err != nil || len(left()) > 0 {
+		t.Errorf("once more: %v left %q", err, left())
 	}
 }

@@ -89,10 +89,13 @@ func (r *Repository) EndedItself(ctx context.Context, id seal.Session) (bool, er
 	return !t.Other, nil
 }
 
-// RemoveSession removes the intent of a session that has ended, and what goes
-// with it.
+// RemoveSession removes the intent of a session that has ended, and before it
+// what goes with it: while the intent is there the next prune finds both.
 func (r *Repository) RemoveSession(ctx context.Context, id seal.Session) error {
-	return errors.Join(r.Remove(ctx, seenName(id)), r.Remove(ctx, intentName(id)))
+	if err := r.Remove(ctx, seenName(id)); err != nil {
+		return err
+	}
+	return r.Remove(ctx, intentName(id))
 }
 
 // Remove removes an object. One that is not there is no error.
