@@ -83,6 +83,7 @@ type Options struct {
 	// Drop are sessions that are dead, whatever is known of them: their IDs, or
 	// what these begin with.
 	Drop   []string
+	Force  bool // go on where ErrNoSnapshots stops it
 	DryRun bool // only tell what would be done
 
 	// Done, if not nil, is called with the number and bytes of pages that have
@@ -254,6 +255,9 @@ func (p *pruner) run(ctx context.Context) error {
 		return err
 	}
 	if err := p.listPacks(ctx); err != nil {
+		return err
+	}
+	if err := p.checkSnapshots(ctx); err != nil {
 		return err
 	}
 	if err := p.observe(ctx); err != nil {

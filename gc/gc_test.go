@@ -389,6 +389,28 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
+// Where all snapshots are gone, and with them each trace of a session, nothing is
+// deleted unless that is wanted.
+func TestNoSnapshots(t *testing.T) {
+	f := newFixture(t)
+	f.mustPrune() // of what is empty
+	f.backup("a")
+	f.mustPrune()
+	for _, name := range f.names("snapshots/") {
+		if err := f.store.Delete(t.Context(), name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	before := f.names("packs/")
+	if _, err := f.prune(); !errors.Is(err, gc.ErrNoSnapshots) || !slices.Equal(f.names("packs/"), before) {
+		t.Errorf("%v left of %q %q", err, before, f.names("packs/"))
+	}
+	f.mustPrune(func(o *gc.Options) { o.Force = true })
+	if left := f.names("packs/"); len(left) > 0 {
+		t.Errorf("with force there is left %q", left)
+	}
+}
+
 // A writer's key prunes nothing.
 func TestOwnerOnly(t *testing.T) {
 	f := newFixture(t)

@@ -84,6 +84,33 @@ func (p *pruner) sessions(ctx context.Context, prefix string) (map[seal.Session]
 	return found, err
 }
 
+// ErrNoSnapshots is returned where there are packs and no trace of any session: no
+// snapshot, none that was forgotten, no intent. So looks a repository of which a part
+// is not mounted, or was not copied.
+var ErrNoSnapshots = errors.New("there are packs, but no snapshot is there: everything would be deleted")
+
+// checkSnapshots returns ErrNoSnapshots where that is so.
+func (p *pruner) checkSnapshots(ctx context.Context) error {
+	if p.opts.Force || !p.anyPack() {
+		return nil
+	}
+	for _, part := range []repo.Part{repo.Snapshots, repo.Forgotten, repo.Intents} {
+		if found, err := p.sessions(ctx, string(part)+"/"); err != nil || len(found) > 0 {
+			return err
+		}
+	}
+	return ErrNoSnapshots
+}
+
+func (p *pruner) anyPack() bool {
+	for _, k := range p.packs {
+		if k.size >= 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // endDead ends sessions that are dead.
 func (p *pruner) endDead(ctx context.Context) error {
 	closed, err := p.listEnded(ctx)

@@ -43,7 +43,7 @@ func (p *pruner) repack(ctx context.Context) (moved []blob.ID, some bool, err er
 		return nil, false, err
 	}
 	if p.opts.DryRun {
-		p.report.Repacked = uint64(len(chosen))
+		p.wouldRewrite(chosen)
 		return nil, false, nil
 	}
 	host, _ := os.Hostname()
@@ -72,6 +72,22 @@ func (p *pruner) repack(ctx context.Context) (moved []blob.ID, some bool, err er
 	p.own = append(p.own, s.ID())
 	p.report.RepackedBytes += uint64(s.Stored())
 	return p.moved(ctx, batches)
+}
+
+// wouldRewrite reports what becomes of packs that a dry run does not rewrite.
+func (p *pruner) wouldRewrite(chosen []partly) {
+	for _, c := range chosen {
+		p.report.Repacked++
+		if c.pack.mark != 0 {
+			continue
+		}
+		p.report.Marked++
+		p.report.MarkedBytes += uint64(c.pack.size)
+		if p.opts.Grace == 0 && len(p.open) == 0 {
+			p.report.Deleted++
+			p.report.DeletedBytes += uint64(c.pack.size)
+		}
+	}
 }
 
 // avoid has pieces looked up, and found to be stored, in other packs than

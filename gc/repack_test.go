@@ -30,7 +30,7 @@ func TestRepack(t *testing.T) {
 	if report := f.mustPrune(unused(100)); report.Repacked != 0 || report.Unused == 0 {
 		t.Errorf("%+v", report)
 	}
-	if report := f.mustPrune(unused(0), func(o *gc.Options) { o.DryRun = true }); report.Repacked != 1 || report.RepackedBytes != 0 {
+	if report := f.mustPrune(unused(0), func(o *gc.Options) { o.DryRun = true }); report.Repacked != 1 || report.RepackedBytes != 0 || report.Marked != 1 || report.Deleted != 1 {
 		t.Errorf("%+v", report)
 	}
 	before := f.names("packs/")

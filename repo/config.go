@@ -139,6 +139,17 @@ func (r *Repository) takeConfig(ctx context.Context) error {
 	return nil
 }
 
+// An OlderError says that a repository's config is older than one that this machine
+// has seen: it is a copy from before keys were changed, or its storage was rolled back.
+type OlderError struct {
+	Config, Seen uint64
+	Note         string // the file in the cache that says what was seen
+}
+
+func (e *OlderError) Error() string {
+	return fmt.Sprintf("the repository has config %d, and this machine has seen config %d of it: this is an older copy, or the storage was rolled back", e.Config, e.Seen)
+}
+
 // loadConfig returns the highest config that the owner signed. One that is
 // invalid is passed over: whoever can write to the storage could otherwise
 // keep the repository from opening. An older one than this machine has seen
@@ -161,8 +172,11 @@ func (r *Repository) loadConfig(ctx context.Context) (*config, error) {
 		if err != nil {
 			return nil, err
 		}
+		if c.Number < least && damage != nil {
+			return nil, damage
+		}
 		if c.Number < least {
-			return nil, &DamageError{Object: name, Err: fmt.Errorf("this machine has seen config %d, which is gone: the storage was rolled back; if you did that yourself, remove %s", least, r.seen)}
+			return nil, &OlderError{Config: c.Number, Seen: least, Note: r.seen}
 		}
 		return c, writeNumber(r.seen, c.Number)
 	}

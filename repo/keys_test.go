@@ -80,8 +80,16 @@ func TestAConfigThatWentBackIsRefused(t *testing.T) {
 	if err := f.store.Delete(t.Context(), "config/00000002"); err != nil {
 		t.Fatal(err)
 	}
+	var older *repo.OlderError
+	if _, err := repo.Open(t.Context(), f.store, repo.OpenOptions{CacheDir: f.cache, Unlock: f.unlock}); !errors.As(err, &older) || older.Config != 1 || older.Seen != 2 {
+		t.Errorf("got %v", err)
+	}
+	// One that is there and cannot be read is named.
+	if err := f.store.Put(t.Context(), "config/00000002", bytes.Repeat([]byte("x"), 500)); err != nil {
+		t.Fatal(err)
+	}
 	var damage *repo.DamageError
-	if _, err := repo.Open(t.Context(), f.store, repo.OpenOptions{CacheDir: f.cache, Unlock: f.unlock}); !errors.As(err, &damage) {
+	if _, err := repo.Open(t.Context(), f.store, repo.OpenOptions{CacheDir: f.cache, Unlock: f.unlock}); !errors.As(err, &damage) || damage.Object != "config/00000002" {
 		t.Errorf("got %v", err)
 	}
 	// A planted config is passed over.

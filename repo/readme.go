@@ -25,6 +25,7 @@ whole with any tool (cp -a, rsync -a).
     intents/    backups that have begun
     forgotten/  which of these are no longer listed
     holds/      which of these stay listed
+    damaged/    what was found to be lost
     marks/      what is going to be deleted
     seen/       which marks a backup has seen
 `

@@ -219,6 +219,9 @@ func (c *checker) finish() *Report {
 		}
 	}
 	c.report.mostGone = 2*gone > named
+	if len(c.listed) == 0 && len(c.packs) > gone {
+		c.report.note("there are packs, but no snapshot: no backup has ended yet, or put the snapshots back from a copy before a prune")
+	}
 	for _, f := range c.findings {
 		maps.Copy(c.report.losing, f.snapshots.known)
 		c.report.manyLose = c.report.manyLose || f.snapshots.more

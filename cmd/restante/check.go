@@ -3,12 +3,15 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"restante/blob"
 	"restante/cmd/restante/internal/cli"
 	"restante/repo"
 	"restante/verify"
@@ -96,6 +99,9 @@ func parseSubset(s string) (verify.Subset, error) {
 }
 
 func (a *app) runCheck(ctx context.Context, out *output, o *checkOptions) error {
+	if o.readData && o.subset != (verify.Subset{}) {
+		return cli.Usagef("--read-data reads all and --read-data-subset a part: give one of them")
+	}
 	opts := verify.Options{ReadData: o.readData || o.subset != (verify.Subset{}) || o.maxDuration > 0, Subset: o.subset, MaxDuration: o.maxDuration, NoMark: o.noMark}
 	check := a.checkWithKey
 	if o.withoutKey {
@@ -117,9 +123,16 @@ func (a *app) runCheck(ctx context.Context, out *output, o *checkOptions) error 
 	return err
 }
 
-// historyName is the file below a repository's cache in which check remembers
-// when packs were read.
-const historyName = "verified"
+// historyName returns the name of the file below a repository's cache in which check
+// remembers when packs were read: those of one place, for a copy is not the original.
+func (a *app) historyName() (string, error) {
+	place, err := a.repository()
+	if err == nil {
+		place, err = filepath.Abs(place)
+	}
+	sum := blob.NameOf([]byte(place))
+	return fmt.Sprintf("verified-%x", sum[:8]), err
+}
 
 func (a *app) checkWithKey(ctx context.Context, out *output, opts verify.Options) (*verify.Report, error) {
 	o, err := a.open(ctx, out, nil)
@@ -127,7 +140,11 @@ func (a *app) checkWithKey(ctx context.Context, out *output, opts verify.Options
 		return nil, err
 	}
 	defer o.Close()
-	opts.History = o.CachePath(o.cache, historyName)
+	name, err := a.historyName()
+	if err != nil {
+		return nil, err
+	}
+	opts.History = o.CachePath(o.cache, name)
 	bar, stop := out.progress("check")
 	defer stop()
 	opts.Total, opts.Done = bar.SetTotal, bar.Add
@@ -149,7 +166,11 @@ func (a *app) checkWithoutKey(ctx context.Context, out *output, opts verify.Opti
 		return nil, err
 	}
 	defer dropCache(cache, passing)
-	opts.History = k.CachePath(cache, historyName)
+	name, err := a.historyName()
+	if err != nil {
+		return nil, err
+	}
+	opts.History = k.CachePath(cache, name)
 	bar, stop := out.progress("check")
 	defer stop()
 	opts.Total, opts.Done = bar.SetTotal, bar.Add

@@ -12,6 +12,7 @@ import (
 
 	"restante/backup"
 	"restante/cmd/restante/internal/cli"
+	"restante/gc"
 	"restante/repo"
 	"restante/restore"
 	"restante/seal"
@@ -136,6 +137,7 @@ func (a *app) hint(ran *cobra.Command, err error) string {
 	var usage *cli.UsageError
 	var shrink *backup.ShrinkError
 	var held *heldError
+	var older *repo.OlderError
 	restoring := ran.CommandPath() == "restante restore"
 	switch {
 	case errors.Is(err, errPrinting):
@@ -167,6 +169,10 @@ func (a *app) hint(ran *cobra.Command, err error) string {
 		return "a newer restante made this repository; upgrade this one"
 	case errors.Is(err, repo.ErrBrokenIndex):
 		return "run restante repair index, then this again"
+	case errors.As(err, &older):
+		return "an older copy is opened with another --cache-dir; if the storage was rolled back on purpose, remove " + older.Note
+	case errors.Is(err, gc.ErrNoSnapshots):
+		return "is all of the repository there? put snapshots/ back from a copy; if nothing is to be kept, add --force"
 	case errors.Is(err, repo.ErrMostGone):
 		return "is all of the repository mounted? if the packs are gone for good, add --force"
 	case isDamage(err):
@@ -213,7 +219,7 @@ func damageHint(err error) string {
 		top, _, _ := strings.Cut(damage.Object, "/")
 		switch top {
 		case "config", "keys":
-			return "restore what is named from a copy of the repository; nothing opens it without"
+			return "put what is named back from a copy of the repository"
 		case "index":
 			return "restore what is named from a copy of the repository; without one, run restante repair index"
 		}

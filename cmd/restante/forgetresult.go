@@ -206,6 +206,8 @@ func (r *forgetResult) report(out *output, damaged uint64) error {
 		out.note("nothing was forgotten (--dry-run); it would be %s", forgotten)
 	case r.Forgotten == 0:
 		out.note("nothing is to be forgotten")
+	case r.Prune != nil:
+		out.note("%s forgotten; none can be taken back, as their data is marked for deletion", forgotten)
 	default:
 		out.note("%s forgotten; restante unforget ID takes one back, restante snapshots --forgotten lists them", forgotten)
 	}

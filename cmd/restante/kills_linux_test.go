@@ -22,7 +22,7 @@ func TestKills(t *testing.T) {
 		t.Skip("it starts very many processes")
 	}
 	v := newVictim(t, torture.Seed(t))
-	for round := range torture.Rounds(4, 200) {
+	for round := range torture.Rounds(4, 300) {
 		v.round(t, victimCommands[round%len(victimCommands)])
 		if t.Failed() {
 			t.Fatalf("in round %d", round)
@@ -30,12 +30,15 @@ func TestKills(t *testing.T) {
 	}
 	v.pieces(t, v.repository)
 	v.wantAll(t)
+	if killed := v.hits["backup"] + v.hits["prune"] + v.hits["forget"]; torture.Long() && killed < 200 {
+		t.Errorf("only %d backups and prunes were killed", killed)
+	}
 	torture.Report(t, "%d commands, of which %d were killed (%s); %d snapshots taken, %d of them by a run that was killed; %d restored",
 		v.commands, v.killed(), v.kills(), v.taken, v.late, v.restored)
 }
 
 // victimCommands are what is killed, in turns.
-var victimCommands = []string{"backup", "prune", "forget", "repair"}
+var victimCommands = []string{"backup", "prune", "forget", "repair", "backup", "prune"}
 
 // A victim is a small repository with all that is known to be in it.
 type victim struct {

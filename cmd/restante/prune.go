@@ -65,6 +65,7 @@ func newPruneCommand(a *app) *cobra.Command {
 		return err
 	})
 	fs.StringArrayVar(&o.Drop, "drop-intent", nil, "end the backup with this `ID`, whose machine is dead; may be repeated")
+	fs.BoolVar(&o.Force, "force", false, "go on though there is no snapshot at all: delete everything")
 	fs.BoolVarP(&o.DryRun, "dry-run", "n", false, "say what would be done, change nothing")
 	fs.BoolVar(&o.explain, "explain", false, "say what waits, for what, and until when")
 	return c
@@ -185,7 +186,7 @@ func printPrune(out *output, o *pruneOptions, r *gc.Report) error {
 	if packs > 0 {
 		text += fmt.Sprintf("%s with %s %s", cli.Count(packs, "pack", "packs"), cli.Size(bytes), plural(packs, "waits", "wait"))
 		if !o.explain {
-			text += "; --explain says for what"
+			text += "; restante prune --dry-run --explain says for what"
 		}
 		text += "\n"
 	}
@@ -194,8 +195,10 @@ func printPrune(out *output, o *pruneOptions, r *gc.Report) error {
 			text += explain(w)
 		}
 	}
-	text += fmt.Sprintf("%s; before there were %s with %s\n", cli.Count(r.Snapshots, "snapshot is left", "snapshots are left"),
-		cli.Count(r.Packs, "pack", "packs"), cli.Size(r.Bytes))
+	if !r.Stopped || r.Snapshots > 0 { // else they were not counted
+		text += cli.Count(r.Snapshots, "snapshot is left", "snapshots are left") + "; "
+	}
+	text += fmt.Sprintf("before there were %s with %s\n", cli.Count(r.Packs, "pack", "packs"), cli.Size(r.Bytes))
 	out.record(text)
 	if out.quiet && !o.explain && !o.DryRun {
 		return nil

@@ -27,8 +27,8 @@ func Rounds(short, long int) int {
 	return short
 }
 
-// Seed returns what random choices are made from, and prints it if the test
-// fails: the one that was asked for, else the same one always in the short form
+// Seed returns what random choices are made from, and prints it in the long form and if
+// the test fails: the one that was asked for, else the same one always in the short form
 // and any in the long one.
 func Seed(t testing.TB) uint64 {
 	t.Helper()
@@ -41,6 +41,9 @@ func Seed(t testing.TB) uint64 {
 		seed = n
 	} else if Long() {
 		seed = rand.Uint64()
+	}
+	if Long() {
+		Report(t, "seed %d", seed)
 	}
 	t.Cleanup(func() {
 		if t.Failed() {

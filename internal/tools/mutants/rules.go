@@ -232,6 +232,14 @@ var mutations = []mutation{
 		"	if p.report.Missing > 0 || p.lostSome() || len(p.open) > 0 {\n", "	if p.lostSome() || len(p.open) > 0 {\n"}},
 		[]string{"./gc TestRecordsOfDamageOfWhatIsMissing"}},
 
+	{"what a session has seen goes before its intent", "repo/prune.go", []edit{{
+		"	if err := r.Remove(ctx, seenName(id)); err != nil {\n		return err\n	}\n	return r.Remove(ctx, intentName(id))\n",
+		"	if err := r.Remove(ctx, intentName(id)); err != nil {\n		return err\n	}\n	return r.Remove(ctx, seenName(id))\n"}},
+		[]string{"./repo TestFaultInRemovingASession"}},
+	{"a repository without any snapshot is not emptied", "gc/gc.go", []edit{{
+		"	if err := p.checkSnapshots(ctx); err != nil {\n		return err\n	}\n", ""}},
+		[]string{"./gc TestNoSnapshots"}},
+
 	// The disk.
 	{"a file is synced before it has its name", "internal/durable/file.go", []edit{{
 		"	if err := f.dir.do(Call{Op: Sync, Name: f.temp}, f.f.Sync); err != nil {\n		f.Discard()\n		return err\n	}\n", ""}},
