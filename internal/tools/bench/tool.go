@@ -18,14 +18,15 @@ const (
 	fullRestore  = "full restore"
 	mailbox      = "one mailbox, passphrase"
 	mailboxKey   = "one mailbox, key file"
-	allData      = "check of all data"
+	allData      = "check of all data, passphrase"
+	allDataKey   = "check of all data, key file"
 )
 
-var rows = []string{firstBackup, unchanged, unchangedKey, fullRestore, mailbox, mailboxKey, allData}
+var rows = []string{firstBackup, unchanged, unchangedKey, fullRestore, mailbox, mailboxKey, allData, allDataKey}
 
 // withPassphrase names, for each row with a key file, the one without. Peers
 // open a repository with a passphrase only.
-var withPassphrase = map[string]string{unchangedKey: unchanged, mailboxKey: mailbox}
+var withPassphrase = map[string]string{unchangedKey: unchanged, mailboxKey: mailbox, allDataKey: allData}
 
 // A tool is a backup program to be measured.
 type tool struct {
@@ -115,6 +116,7 @@ func restante(program string) tool {
 				{row: mailbox, argv: restore(pass, j.store.mailbox), restores: box},
 				{row: mailboxKey, argv: restore(key, j.store.mailbox), restores: box},
 				{row: allData, argv: slices.Concat(pass, []string{"check", "--read-data"})},
+				{row: allDataKey, argv: slices.Concat(key, []string{"check", "--read-data"})},
 			}
 		},
 		forget: func(j job) []string {
