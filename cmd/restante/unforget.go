@@ -19,9 +19,9 @@ func newUnforgetCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "unforget SNAPSHOT",
 		Short: "Take a forgotten snapshot back",
-		Long: `Take a forgotten snapshot back. That works as long as all that it refers to is there,
-which is looked up first: if something is gone, it is said what, and the snapshot stays
-forgotten. restante snapshots --forgotten lists those that there are. Others than these
+		Long: `Take a forgotten snapshot back. That works until a prune marks its data for deletion,
+and as long as all that it refers to is there, which is looked up first: if something is gone,
+it is said what, and the snapshot stays forgotten. restante snapshots --forgotten lists those that there are. Others than these
 cannot be taken back. It needs an owner's password or key.
 
   restante unforget 3f2a90c1
