@@ -117,7 +117,7 @@ var mutations = []mutation{
 
 	// A prune.
 	{"packs are listed before snapshots", "gc/gc.go", []edit{{
-		"	if err := p.listPacks(ctx); err != nil {\n		return err\n	}\n	if err := p.observe(ctx); err != nil {\n		return err\n	}\n",
+		"	if err := p.listPacks(ctx); err != nil {\n		return err\n	}\n	if err := p.checkSnapshots(ctx); err != nil {\n		return err\n	}\n	if err := p.observe(ctx); err != nil {\n		return err\n	}\n",
 		"	if err := p.observe(ctx); err != nil {\n		return err\n	}\n	if err := p.listPacks(ctx); err != nil {\n		return err\n	}\n"}},
 		[]string{"./gc TestBackupsWhilePruning"}},
 	{"snapshots are listed before sessions", "gc/observe.go", []edit{{
