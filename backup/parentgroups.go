@@ -3,6 +3,7 @@ package backup
 import (
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -220,12 +221,12 @@ func (p *parent) open(g int) (*openGroup, error) {
 	return &p.opens[0], nil
 }
 
-// leaf returns the i-th leaf.
+// leaf returns the i-th leaf, or an error that wraps errParent.
 func (p *parent) leaf(i int) (*leafRef, error) {
 	g := sort.Search(len(p.groups), func(g int) bool { return p.groups[g].leaf > i }) - 1
 	o, err := p.open(g)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("%w: %w", errParent, err)
 	}
 	return &o.leaves[i-p.groups[g].leaf], nil
 }

@@ -150,14 +150,14 @@ func (p *parent) each(r *rest, fn func(i int, l *leafRef, whole bool, before sna
 	if first > 0 {
 		l, err := p.leaf(first - 1)
 		if err != nil {
-			return fmt.Errorf("%w: %w", errParent, err)
+			return err
 		}
 		begins, before = l.Cut && in.Contains(l.Last), l.Last
 	}
 	for i := first; i < p.leaves; i++ {
 		l, err := p.leaf(i)
 		if err != nil {
-			return fmt.Errorf("%w: %w", errParent, err)
+			return err
 		}
 		ends := l.Cut && in.Contains(l.Last)
 		if err := fn(i, l, begins && ends, before); err != nil || l.Last >= in.To {
@@ -172,7 +172,7 @@ func (p *parent) each(r *rest, fn func(i int, l *leafRef, whole bool, before sna
 func (p *parent) records(i int, fn func(known) error) error {
 	leaf, err := p.leaf(i)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errParent, err)
+		return err
 	}
 	block, err := p.block(leaf)
 	if err != nil {

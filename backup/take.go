@@ -2,7 +2,6 @@ package backup
 
 import (
 	"context"
-	"fmt"
 
 	"restante/mailstore"
 	"restante/snapshot"
@@ -31,7 +30,7 @@ func (rec *recorder) take(ctx context.Context, it *item) error {
 	rec.taken = append(rec.taken, r)
 	leaf, err := rec.parent.leaf(r.leaf)
 	if err != nil {
-		return fmt.Errorf("%w: %w", errParent, err)
+		return err
 	}
 	if string(r.key) != string(leaf.Last) {
 		return nil
