@@ -81,10 +81,7 @@ func newBackupCommand(a *app) *cobra.Command {
 	})
 	fs.BoolVar(&o.paranoid, "paranoid", false, "read every file, whatever its times say")
 	o.rescan = backup.DefaultRescan
-	fs.Func("rescan", "list each folder of messages anew after `DURATION`, though its times say that nothing came or went; 0: always (default 7d)", func(s string) (err error) {
-		o.rescan, err = cli.ParseDuration(s)
-		return err
-	})
+	fs.Func("rescan", "list each folder of messages anew after `DURATION`, though its times say that nothing came or went; 0: always (default 7d)", durationTo(&o.rescan))
 	fs.DurationVar(&o.retryLock, "retry-lock", 0, "if the store is being backed up, try again for `DURATION` (30m, 2h)")
 	complete(c, "layout", "auto", "maildir", "mbox", "plain")
 	complete(c, "compression", "fastest", "default", "max")

@@ -107,7 +107,11 @@ func (a *app) runCheck(ctx context.Context, out *output, o *checkOptions) error 
 	if o.withoutKey {
 		check = a.checkWithoutKey
 	}
-	report, err := check(ctx, out, opts)
+	history, err := a.historyName()
+	if err != nil {
+		return err
+	}
+	report, err := check(ctx, out, opts, history)
 	if err != nil {
 		return err
 	}
@@ -134,17 +138,13 @@ func (a *app) historyName() (string, error) {
 	return fmt.Sprintf("verified-%x", sum[:8]), err
 }
 
-func (a *app) checkWithKey(ctx context.Context, out *output, opts verify.Options) (*verify.Report, error) {
+func (a *app) checkWithKey(ctx context.Context, out *output, opts verify.Options, history string) (*verify.Report, error) {
 	o, err := a.open(ctx, out, nil)
 	if err != nil {
 		return nil, err
 	}
 	defer o.Close()
-	name, err := a.historyName()
-	if err != nil {
-		return nil, err
-	}
-	opts.History = o.CachePath(o.cache, name)
+	opts.History = o.CachePath(o.cache, history)
 	bar, stop := out.progress("check")
 	defer stop()
 	opts.Total, opts.Done = bar.SetTotal, bar.Add
@@ -152,7 +152,7 @@ func (a *app) checkWithKey(ctx context.Context, out *output, opts verify.Options
 }
 
 // checkWithoutKey checks without asking for a password.
-func (a *app) checkWithoutKey(ctx context.Context, out *output, opts verify.Options) (*verify.Report, error) {
+func (a *app) checkWithoutKey(ctx context.Context, out *output, opts verify.Options, history string) (*verify.Report, error) {
 	path, folder, err := a.folder()
 	if err != nil {
 		return nil, err
@@ -166,11 +166,7 @@ func (a *app) checkWithoutKey(ctx context.Context, out *output, opts verify.Opti
 		return nil, err
 	}
 	defer dropCache(cache, passing)
-	name, err := a.historyName()
-	if err != nil {
-		return nil, err
-	}
-	opts.History = k.CachePath(cache, name)
+	opts.History = k.CachePath(cache, history)
 	bar, stop := out.progress("check")
 	defer stop()
 	opts.Total, opts.Done = bar.SetTotal, bar.Add

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -60,10 +61,7 @@ func newPruneCommand(a *app) *cobra.Command {
 	}
 	fs := c.Flags()
 	o.addFlags(fs)
-	fs.Func("expire", "end a backup of another machine after this `DURATION`; 0: never (default 7d)", func(s string) (err error) {
-		o.Expire, err = cli.ParseDuration(s)
-		return err
-	})
+	fs.Func("expire", "end a backup of another machine after this `DURATION`; 0: never (default 7d)", durationTo(&o.Expire))
 	fs.StringArrayVar(&o.Drop, "drop-intent", nil, "end the backup with this `ID`, whose machine is dead; may be repeated")
 	fs.BoolVar(&o.Force, "force", false, "go on though there is no snapshot at all: delete everything")
 	fs.BoolVarP(&o.DryRun, "dry-run", "n", false, "say what would be done, change nothing")
@@ -79,19 +77,13 @@ func (o *pruneOptions) addFlags(fs *pflag.FlagSet) {
 			return set(s)
 		})
 	}
-	given("grace", "delete what has been marked for this `DURATION`; 0: at once (default 24h)", func(s string) (err error) {
-		o.Grace, err = cli.ParseDuration(s)
-		return err
-	})
+	given("grace", "delete what has been marked for this `DURATION`; 0: at once (default 24h)", durationTo(&o.Grace))
 	given("min-age", "mark only what has not been needed for this `DURATION` (default 7d for what an interrupted backup stored, so that the next one goes on from there; else 0)", func(s string) (err error) {
 		o.MinAge, err = cli.ParseDuration(s)
 		o.MinAgeLeft = o.MinAge
 		return err
 	})
-	given("max-duration", "read and begin nothing more after `DURATION`; the next prune goes on (default: none)", func(s string) (err error) {
-		o.MaxDuration, err = cli.ParseDuration(s)
-		return err
-	})
+	given("max-duration", "read and begin nothing more after `DURATION`; the next prune goes on (default: none)", durationTo(&o.MaxDuration))
 	given("max-unused", "leave up to `PERCENT` of the repository unused in packs of which something is needed (default 5)", func(s string) (err error) {
 		o.MaxUnused, err = strconv.ParseFloat(s, 64)
 		if err != nil || !(o.MaxUnused >= 0 && o.MaxUnused <= 100) {
@@ -99,6 +91,14 @@ func (o *pruneOptions) addFlags(fs *pflag.FlagSet) {
 		}
 		return nil
 	})
+}
+
+// durationTo returns a function that reads a flag's duration.
+func durationTo(d *time.Duration) func(s string) error {
+	return func(s string) (err error) {
+		*d, err = cli.ParseDuration(s)
+		return err
+	}
 }
 
 func (a *app) runPrune(ctx context.Context, out *output, o *pruneOptions) error {
