@@ -21,6 +21,7 @@ func FuzzParentCache(f *testing.F) {
 	f.Add([]byte(block))
 	f.Add([]byte(block[:9]))
 	f.Add([]byte(strings.Repeat(block, 9))) // keys do not ascend
+	f.Add([]byte("\x000000\x040000"))       // the root itself, whose key is empty
 	f.Add([]byte("\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"))
 	f.Add([]byte{})
 	if err := backup.WriteParentBlock(seed, []byte(block)); err != nil {
@@ -63,6 +64,9 @@ func TestParentGroups(t *testing.T) {
 	var all []backup.ParentRecord
 	for i := range 3000 {
 		r := backup.ParentRecord{Key: snapshot.Key(fmt.Sprintf("%05d", 2*i)), Role: mailstore.Message, Inode: uint64(i), Entry: "entry"}
+		if i == 0 {
+			r.Key = "" // the root, a folder as others are
+		}
 		if i%3 == 0 || i > 2500 && i < 2700 {
 			r.Role = mailstore.Control
 		}

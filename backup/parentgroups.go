@@ -25,8 +25,11 @@ const (
 type group struct {
 	offset int64 // where they begin; behind the last group there is one without records
 	leaf   int   // the number of its first leaf
-	last   snapshot.Key
-	rest   snapshot.Key // last and rest are the keys of the last leaf and of the last folder, be they in a group before
+
+	// Of all groups up to this one.
+	last  snapshot.Key // of the last leaf
+	rest  snapshot.Key // the last folder
+	rests int          // how many folders there are; the root's key is empty
 }
 
 // An openGroup is what a group holds.
@@ -153,7 +156,7 @@ func (p *parent) readHead(r *leavesReader) error {
 func (p *parent) begin(offset int64) {
 	g := group{offset: offset, leaf: p.leaves}
 	if n := len(p.groups); n > 0 {
-		g.last, g.rest = p.groups[n-1].last, p.groups[n-1].rest
+		g.last, g.rest, g.rests = p.groups[n-1].last, p.groups[n-1].rest, p.groups[n-1].rests
 	}
 	p.groups = append(p.groups, g)
 }
@@ -177,10 +180,10 @@ func (p *parent) readRecord(r *leavesReader) error {
 		p.leaves, g.last = p.leaves+1, l.Last
 	}
 	for i := range o.rests {
-		if o.rests[i].key <= g.rest {
+		if g.rests > 0 && o.rests[i].key <= g.rest {
 			return errParent
 		}
-		g.rest = o.rests[i].key
+		g.rests, g.rest = g.rests+1, o.rests[i].key
 	}
 	return nil
 }
@@ -246,7 +249,7 @@ func (p *parent) search(k snapshot.Key) int {
 
 // rest returns what is known of a folder of messages, or nil.
 func (p *parent) rest(k snapshot.Key) *rest {
-	g := sort.Search(len(p.groups), func(g int) bool { return p.groups[g].rest >= k })
+	g := sort.Search(len(p.groups), func(g int) bool { return p.groups[g].rests > 0 && p.groups[g].rest >= k })
 	if g >= len(p.groups)-1 {
 		return nil
 	}
