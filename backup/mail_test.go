@@ -16,6 +16,7 @@ import (
 	"restante/blob"
 	"restante/internal/mailgen"
 	"restante/message"
+	"restante/repo"
 	"restante/snapshot"
 )
 
@@ -272,7 +273,7 @@ func TestWhichRunsBecomePieces(t *testing.T) {
 	}
 }
 
-// TestOldRecipesAreKept has mail cut by other rules, as an older version had.
+// TestOldRecipesAreKept has mail cut by other rules, as of an older version.
 // Unchanged mail stays as it is, and can be restored, until a run reads it all.
 func TestOldRecipesAreKept(t *testing.T) {
 	f := newFixture(t)
@@ -310,7 +311,7 @@ func TestCutAnewIsNotChanged(t *testing.T) {
 		long.WriteString("From a@example.org Mon Jan  5 10:11:12 2026\n" + delivered(n, "hello\n") + "\n")
 	}
 	f.write("alice/long.mbox", long.String())
-	f.clean(func(o *backup.Options) { backup.SetLimits(o, backup.Cutter(3)) })
+	f.clean(func(o *backup.Options) { backup.SetLimits(o, backup.Cutter(repo.CutterVersion+1)) })
 	rot(t, f.root("alice/Maildir/cur/1.a:2,"))
 	if err := os.Chmod(f.root("alice/Maildir/cur/2.a:2,"), 0o400); err != nil {
 		t.Fatal(err)
@@ -325,7 +326,7 @@ func TestCutAnewIsNotChanged(t *testing.T) {
 		}
 	})
 	for path, e := range f.entries(anew) {
-		if e.Kind == snapshot.File && e.Recipe.Cutter != 4 {
+		if e.Kind == snapshot.File && e.Recipe.Cutter != repo.CutterVersion {
 			t.Errorf("%s is cut by version %d", path, e.Recipe.Cutter)
 		}
 	}
@@ -361,7 +362,7 @@ func rot(t *testing.T, path string) {
 // those that the version of the cutter stands for: then the version has to be
 // another one, and this test.
 func TestCutsAreThoseOfTheVersion(t *testing.T) {
-	const version, want = 4, "783fc3b3"
+	const version, want = 1, "783fc3b3"
 	f := newFixture(t)
 	f.maildir("alice/Maildir", 0)
 	n := 0

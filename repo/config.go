@@ -18,7 +18,7 @@ import (
 
 // CutterVersion names the rules by which files are cut into pieces. A recipe
 // carries the version it was cut with.
-const CutterVersion = 4
+const CutterVersion = 1
 
 const (
 	maxConfig = 1 << 20

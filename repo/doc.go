@@ -2,7 +2,7 @@
 // compressed and sealed, in a [storage.Store], and the snapshots that refer to
 // them. It knows neither files nor mailboxes.
 //
-// This comment is the format, version 0, and the order in which objects come
+// This comment is the format, version 1, and the order in which objects come
 // and go. Headers, boxes ("content", "directory"), signatures and key files are
 // those of package seal; IDs, names and classes those of package blob. CBOR is
 // deterministic, as package cbor has it. Numbers are little endian; a uvarint

@@ -1,6 +1,6 @@
 // Package seal protects what a repository stores: it makes keys and key files,
 // seals the parts of objects, and signs. It knows no storage, no packs and no
-// mail. This comment is the format, version 0; numbers are little endian.
+// mail. This comment is the format, version 1; numbers are little endian.
 //
 // # Objects
 //
@@ -50,11 +50,11 @@
 //
 //	content, mode 1  the HPKE export "content", 32 bytes, of the encapsulation
 //	                 to the repository's public key, with the info
-//	                 "restante object v0" followed by the header
+//	                 "restante object v1" followed by the header
 //	content, mode 2  HKDF-SHA256(secret = index key, salt = SHA-256(prefix),
-//	                 info = "restante content v0")
+//	                 info = "restante content v1")
 //	directory        HKDF-SHA256(secret = index key, salt = SHA-256(prefix),
-//	                 info = "restante directory v0")
+//	                 info = "restante directory v1")
 //
 // The encapsulation or salt is fresh for each object, so no key is used for
 // two objects and a position may serve as the nonce. All of the prefix is bound
@@ -62,7 +62,7 @@
 //
 // # Signatures
 //
-// A signature is Ed25519, 64 bytes, over "restante signature v0", a zero byte,
+// A signature is Ed25519, 64 bytes, over "restante signature v1", a zero byte,
 // and a digest of 32 bytes that the package that owns the object defines. Each
 // key file has a signing key of its own; the owner's signing key, which signs
 // configs, is shared by all owner key files, and every key file pins its
@@ -75,7 +75,7 @@
 // factor 16, that is 64 MiB; a reader refuses above 18) or to age recipients
 // (mlkem768x25519 or X25519). `age -d` opens it; a file locked to
 // mlkem768x25519 takes age 1.3. The payload is deterministic CBOR
-// (see package cbor): the array [version, keys], where version is 0 and keys
+// (see package cbor): the array [version, keys], where version is 1 and keys
 // is a map:
 //
 //	 1  role, 1 writer or 2 owner
@@ -128,7 +128,7 @@
 // With the index key 20 21 … 3f, an index of data packs (mode 2) of repository
 // a0 … af, session b0 … bf, and the signing seed 40 41 … 5f has the prefix
 //
-//	7265 7374 616e 7465 6902 0000 0100 0100  "restante" 'i' 2, 0, 1, 1
+//	7265 7374 616e 7465 6902 0100 0100 0100  "restante" 'i' 2, 1, 1, 1
 //	a0a1 a2a3 a4a5 a6a7 a8a9 aaab acad aeaf  repository
 //	b0b1 b2b3 b4b5 b6b7 b8b9 babb bcbd bebf  session
 //	0339 6219 237f 75a6 4f12 aeb7 f397 23ab  signer
@@ -137,19 +137,19 @@
 //
 // whose SHA-256 is
 //
-//	b30a bdf4 1829 d0c7 a756 0f44 d5a1 617d
-//	a445 4865 1e70 4f67 7f77 4c79 eb0e 9b3e
+//	bef7 eb48 8c83 8bf5 2e78 acd1 311b b908
+//	227f f9fd 63fc 84f5 f374 de6a 0007 eb82
 //
 // so that the content key is
 //
-//	2d5f b087 2c76 b63e 47cb 84d8 b127 0860
-//	35c0 2060 bfab 5e18 3525 ec8d 512a 93db
+//	5b38 faab f02b 917e fb15 04de 7c6a d791
+//	1d5b 8c7f cb72 d9a7 a2c9 40c8 7477 6714
 //
 // and the 14 bytes "poste restante", sealed as content in part 'r' at position
 // 258, that is with the nonce 72 00 00 00 02 01 00 00 00 00 00 00, are
 //
-//	2e41 9ac6 bf37 d7e3 e20a e0ab 1991 008a
-//	a5da 4971 548c 0123 e28d 0959 0da1
+//	738c 0a71 dd58 1b4d fbcc 9db6 ba6f 26fc
+//	9627 a25f 1f77 f486 536e 69f4 f35a
 //
 // testdata/vector.txt has this example whole, with one of mode 1, key files
 // and signatures.

@@ -13,7 +13,7 @@ const (
 	HeaderSize = 64 // plaintext header of every object
 	Overhead   = 16 // what Box.Seal adds
 
-	version   = 0 // of objects
+	version   = 1 // of objects
 	suite     = 1 // HPKE MLKEM768-X25519, HKDF-SHA256, AES-256-GCM, Ed25519, SHA-256
 	epoch     = 1 // of the repository's keys
 	magic     = "restante"

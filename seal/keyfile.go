@@ -22,7 +22,7 @@ const (
 	// not authenticated before the work is done: 256 MiB.
 	maxWorkFactor = 18
 
-	keyFileVersion  = 0
+	keyFileVersion  = 1
 	maxKeyFile      = 16 << 10
 	maxIdentityFile = 64 << 10
 	maxIdentities   = 16

@@ -263,7 +263,7 @@ func TestRefusedPayloads(t *testing.T) {
 		return b
 	}
 	payload := func(version byte, body []byte) []byte { return append([]byte{0x82, version}, body...) }
-	if _, err := seal.DecodeKeys(payload(0, body(func(*seal.Keys) {}))); err != nil {
+	if _, err := seal.DecodeKeys(payload(1, body(func(*seal.Keys) {}))); err != nil {
 		t.Fatalf("the unchanged keys are refused: %v", err)
 	}
 	stranger := newOwner(t)
@@ -281,7 +281,7 @@ func TestRefusedPayloads(t *testing.T) {
 		"pin of another":             func(k *seal.Keys) { k.OwnerPublic = stranger.OwnerPublic },
 		"no seed":                    func(k *seal.Keys) { k.OwnerSeed = [32]byte{} },
 	} {
-		if _, err := seal.DecodeKeys(payload(0, body(change))); !errors.Is(err, seal.ErrDamaged) {
+		if _, err := seal.DecodeKeys(payload(1, body(change))); !errors.Is(err, seal.ErrDamaged) {
 			t.Errorf("%s: %v", name, err)
 		}
 		k := *owner
@@ -292,11 +292,11 @@ func TestRefusedPayloads(t *testing.T) {
 	}
 
 	var tooNew *seal.TooNewError
-	if _, err := seal.DecodeKeys(payload(1, []byte{0xa0})); !errors.As(err, &tooNew) || tooNew.Found != 1 {
+	if _, err := seal.DecodeKeys(payload(2, []byte{0xa0})); !errors.As(err, &tooNew) || tooNew.Found != 2 {
 		t.Errorf("newer version: %v", err)
 	}
-	good := payload(0, body(func(*seal.Keys) {}))
-	longVersion := append([]byte{0x82, 0x18, 0x00}, good[2:]...)
+	good := payload(1, body(func(*seal.Keys) {}))
+	longVersion := append([]byte{0x82, 0x18, 0x01}, good[2:]...)
 	shortID := bytes.Replace(good, append([]byte{0x02, 0x50}, repoID[:]...), append([]byte{0x02, 0x4f}, repoID[:15]...), 1)
 	for name, bad := range map[string][]byte{"long form of a number": longVersion, "short ID": shortID, "trailing byte": append(bytes.Clone(good), 0), "empty": nil} {
 		if _, err := seal.DecodeKeys(bad); !errors.Is(err, seal.ErrDamaged) {

@@ -137,7 +137,7 @@ func SignerOf(public [32]byte) SignerID {
 
 // signatureContext keeps signatures of objects apart from any other use of
 // the same key. Part of the format.
-const signatureContext = "restante signature v0\x00"
+const signatureContext = "restante signature v1\x00"
 
 // Sign signs digest with this key file's signing key.
 func (k *Keys) Sign(digest [32]byte) [64]byte { return sign(k.Signing, digest) }

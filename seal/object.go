@@ -14,10 +14,10 @@ import (
 
 // Labels of key derivation. Part of the format.
 const (
-	hpkeInfo      = "restante object v0" // followed by the header
+	hpkeInfo      = "restante object v1" // followed by the header
 	hpkeExport    = "content"
-	contentInfo   = "restante content v0"
-	directoryInfo = "restante directory v0"
+	contentInfo   = "restante content v1"
+	directoryInfo = "restante directory v1"
 )
 
 // An Object is one object being written or read: its plaintext beginning and

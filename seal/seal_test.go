@@ -270,8 +270,9 @@ func TestRefusedHeaders(t *testing.T) {
 		{"no kind", 8, 0, 0, 0},
 		{"mode", 9, 3, 0, 0},
 		{"no mode", 9, 0, 0, 0},
-		{"version", 10, 1, 1, 0},
-		{"high version", 11, 2, 512, 0},
+		{"version", 10, 2, 2, 1},
+		{"high version", 11, 2, 513, 1},
+		{"no version", 10, 0, 0, 0},
 		{"suite", 12, 2, 2, 1},
 		{"no suite", 12, 0, 0, 0},
 		{"epoch", 14, 9, 9, 1},
@@ -290,7 +291,7 @@ func TestRefusedHeaders(t *testing.T) {
 	}
 
 	newer := bytes.Clone(good) // a newer version may have kinds and modes that are not known here
-	newer[8], newer[9], newer[10] = 'z', 9, 1
+	newer[8], newer[9], newer[10] = 'z', 9, 2
 	if _, err := seal.ParseHeader(newer); !errors.Is(err, seal.ErrTooNew) {
 		t.Errorf("newer version with a kind of its own: %v", err)
 	}

@@ -123,11 +123,11 @@ func TestVectorObjects(t *testing.T) {
 		if transcript != v.bytes32(t, mode+"-transcript") {
 			t.Errorf("%s: transcript %x", mode, transcript)
 		}
-		content := derived(t, v.bytes(t, "index-key"), transcript, "restante content v0")
+		content := derived(t, v.bytes(t, "index-key"), transcript, "restante content v1")
 		if mode == "public" {
 			content = exported(t, v.bytes(t, "private"), prefix)
 		}
-		directory := derived(t, v.bytes(t, "index-key"), transcript, "restante directory v0")
+		directory := derived(t, v.bytes(t, "index-key"), transcript, "restante directory v1")
 		if !bytes.Equal(content, v.bytes(t, mode+"-content-key")) || !bytes.Equal(directory, v.bytes(t, mode+"-directory-key")) {
 			t.Errorf("%s: keys %x and %x", mode, content, directory)
 		}
@@ -166,7 +166,7 @@ func exported(t *testing.T, private, prefix []byte) []byte {
 	if err != nil {
 		t.Fatal(err)
 	}
-	info := append([]byte("restante object v0"), prefix[:64]...)
+	info := append([]byte("restante object v1"), prefix[:64]...)
 	r, err := hpke.NewRecipient(prefix[64:], k, hpke.HKDFSHA256(), hpke.ExportOnly(), info)
 	if err != nil {
 		t.Fatal(err)
@@ -205,7 +205,7 @@ func TestVectorSignatures(t *testing.T) {
 	if sig, err := k.SignAsOwner(digest); err != nil || !bytes.Equal(sig[:], v.bytes(t, "owner-signature")) {
 		t.Errorf("the owner's signature %x, %v", sig, err)
 	}
-	message := append([]byte("restante signature v0\x00"), digest[:]...)
+	message := append([]byte("restante signature v1\x00"), digest[:]...)
 	if !ed25519.Verify(v.bytes(t, "owner-public"), message, v.bytes(t, "owner-signature")) {
 		t.Error("the owner's signature is not Ed25519 over context and digest")
 	}

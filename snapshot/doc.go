@@ -36,7 +36,7 @@
 // A page ends behind a record when the record's hash, its first four bytes
 // taken as a little-endian number, is a multiple of 32 (in trees of kind 3 of
 // 128), and at the end of its level. The hash is BLAKE3 keyed with the repository's ID
-// key derived for "restante tree v0", over the kind, the level, and
+// key derived for "restante tree v1", over the kind, the level, and
 //
 //	in kinds 1, 2  the key
 //	leaf of 3      the ID of the item's first piece; a literal never cuts
@@ -72,7 +72,7 @@
 //	Unsaved  size, then the reason up to the end
 //
 // Items over 4,096 bytes are a tree of kind 3, which is the list. The name of a
-// hard link group is the keyed hash of "restante link v0", NUL and the first
+// hard link group is the keyed hash of "restante link v1", NUL and the first
 // path's key, cut to 16 bytes. Items:
 //
 //	1   piece that ended with its span: ID, size (1 byte to 8 MiB)
@@ -83,13 +83,12 @@
 //	    (1 to 256), each as 1 or 2. Line length 0 is one line of more than
 //	    65,535 characters, and has form 2
 //	5   piece as 1 that a message begins with: its header comes first, of a
-//	    long one the lines in its first 262,144 bytes. Cutters before version 4
-//	    wrote 1
+//	    long one the lines in its first 262,144 bytes
 //
 // The content hash of a file follows from its items: each counts as 41 bytes,
 // its [ItemKind], the bytes it makes (8, little endian), and the keyed hash of
 // those (of a piece its ID). Beginning with 32 zeros, the state becomes the
-// keyed hash of "restante content v0", NUL, the state and the next 256 items,
+// keyed hash of "restante content v1", NUL, the state and the next 256 items,
 // the last block having 0 to 256 of them (0 only in an empty file).
 //
 // For example the leaf
@@ -111,19 +110,18 @@
 // The value of a mailbox, whose key is its name, is a CBOR array: aliases,
 // component, ranges, folders, each an array, of byte strings but for
 // the component; a range is [from, to], a folder [name, ranges]. The snapshot
-// record is the byte 0 (its version) and a CBOR map with the keys
+// record is the byte 1 (its version) and a CBOR map with the keys
 //
 //	1 store    2 host     3 user      4 roots         5 layout    6 program
 //	7 tags     8 description          9 started      10 ended    11 parent
 //	12 tree   13 mailboxes           14 run          15 excludes
-//	16 incomplete                    17 shrunk       18 messages   19 unlisted
-//	21 session of the snapshot that this one has replaced: of a repair
+//	16 incomplete                    17 shrunk       18 unlisted
+//	19 session of the snapshot that this one has replaced: of a repair
 //
 // where an empty value is left out, times are [seconds, nanoseconds], trees
-// [ID, level, and the five sums], run the numbers of [Run] in order but for
-// the messages that were removed or flagged, and messages these two, left out if
-// both are 0. Unlisted is a string of bits, of as many bytes as are needed for
-// the last that is set. The record is at most 1 MiB. CBOR is in its core
-// deterministic encoding, with null for an empty array; any other encoding is
-// refused, and so is a newer version.
+// [ID, level, and the five sums], and run the eleven numbers of [Run] in order.
+// Unlisted is a string of bits, of as many bytes as are needed for the last that
+// is set. The record is at most 1 MiB. CBOR is in its core deterministic encoding,
+// with null for an empty array; any other encoding is refused, and so is another
+// version.
 package snapshot

@@ -58,7 +58,7 @@ type LinkID [16]byte
 
 // LinkOf returns the name of the hard link group whose first path has key k.
 func LinkOf(h *blob.Hasher, k Key) LinkID {
-	sum := h.Sum([]byte("restante link v0\x00"), []byte(k))
+	sum := h.Sum([]byte("restante link v1\x00"), []byte(k))
 	return LinkID(sum[:16])
 }
 

@@ -6,10 +6,9 @@ import (
 	"iter"
 )
 
-// ErrUnmarked says that a file holds several messages and its recipe does not
-// say where they begin, for an older version made it. A backup that reads every
-// file makes a newer one.
-var ErrUnmarked = errors.New("its recipe is of an older version, which did not mark where messages begin")
+// ErrUnmarked says that a file holds several messages by its entry, and that its
+// recipe does not say where they begin.
+var ErrUnmarked = errors.New("its recipe does not mark where its messages begin")
 
 // A MessageAt is one message of a file.
 type MessageAt struct {

@@ -16,7 +16,7 @@ const (
 	maxRecord  = 4 << 20  // bytes of one record, which over maxPage has its own page
 	maxLevel   = 48       // an interior page has two records at least, but for the last
 	pageHeader = 2
-	treeKey    = "restante tree v0"
+	treeKey    = "restante tree v1"
 )
 
 // A kind of tree. The values are part of the format.

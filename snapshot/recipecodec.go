@@ -243,7 +243,7 @@ type contentHash struct {
 
 // Shape of the content hash. Part of the format.
 const (
-	contentTag    = "restante content v0\x00"
+	contentTag    = "restante content v1\x00"
 	contentRecord = 1 + 8 + blob.IDSize
 	contentBlock  = 256 * contentRecord
 )

@@ -14,7 +14,7 @@ import (
 
 // Limits and version of the snapshot record. They are part of the format.
 const (
-	recordVersion = 0
+	recordVersion = 1
 	maxSnapshot   = 1 << 20
 )
 
@@ -112,16 +112,8 @@ type wireSnapshot struct {
 	Excludes    [][]byte `cbor:"15,keyasint,omitempty"`
 	Incomplete  bool     `cbor:"16,keyasint,omitempty"`
 	Shrunk      bool     `cbor:"17,keyasint,omitempty"`
-
-	Messages *wireMessages `cbor:"18,keyasint,omitempty"` // nil: none
-	Unlisted []byte        `cbor:"19,keyasint,omitempty"`
-	Repaired []byte        `cbor:"21,keyasint,omitempty"` // 20 is not used
-}
-
-// wireMessages are figures of a Run that its own array has no room for.
-type wireMessages struct {
-	_                struct{} `cbor:",toarray"`
-	Removed, Flagged uint64
+	Unlisted    []byte   `cbor:"18,keyasint,omitempty"`
+	Repaired    []byte   `cbor:"19,keyasint,omitempty"`
 }
 
 type wireTime struct {
@@ -139,7 +131,8 @@ type wireRoot struct {
 
 type wireRun struct {
 	_                                             struct{} `cbor:",toarray"`
-	New, Changed, Unchanged, Removed, NewMessages uint64
+	New, Changed, Unchanged, Removed              uint64
+	NewMessages, RemovedMessages, FlaggedMessages uint64
 	BytesRead, BytesStored, Expunged, Vanished    uint64
 }
 
@@ -153,12 +146,14 @@ func (w *wireRoot) root() Root {
 }
 
 func (r *Run) wire() wireRun {
-	return wireRun{New: r.New, Changed: r.Changed, Unchanged: r.Unchanged, Removed: r.Removed, NewMessages: r.NewMessages,
+	return wireRun{New: r.New, Changed: r.Changed, Unchanged: r.Unchanged, Removed: r.Removed,
+		NewMessages: r.NewMessages, RemovedMessages: r.RemovedMessages, FlaggedMessages: r.FlaggedMessages,
 		BytesRead: r.BytesRead, BytesStored: r.BytesStored, Expunged: r.Expunged, Vanished: r.Vanished}
 }
 
 func (w *wireRun) run() Run {
-	return Run{New: w.New, Changed: w.Changed, Unchanged: w.Unchanged, Removed: w.Removed, NewMessages: w.NewMessages,
+	return Run{New: w.New, Changed: w.Changed, Unchanged: w.Unchanged, Removed: w.Removed,
+		NewMessages: w.NewMessages, RemovedMessages: w.RemovedMessages, FlaggedMessages: w.FlaggedMessages,
 		BytesRead: w.BytesRead, BytesStored: w.BytesStored, Expunged: w.Expunged, Vanished: w.Vanished}
 }
 
@@ -197,9 +192,6 @@ func (s *Snapshot) Encode() ([]byte, error) {
 	if s.Repaired != ([16]byte{}) {
 		w.Repaired = s.Repaired[:]
 	}
-	if m := (wireMessages{Removed: s.Run.RemovedMessages, Flagged: s.Run.FlaggedMessages}); m != (wireMessages{}) {
-		w.Messages = &m
-	}
 	body, err := cbor.Marshal(&w)
 	if err != nil {
 		return nil, fmt.Errorf("encoding snapshot record: %w", err)
@@ -219,6 +211,9 @@ func DecodeSnapshot(data []byte) (*Snapshot, error) {
 	if data[0] > recordVersion {
 		return nil, fmt.Errorf("decoding snapshot record: it has version %d, and this program knows %d: %w", data[0], recordVersion, ErrTooNew)
 	}
+	if data[0] < recordVersion {
+		return nil, fmt.Errorf("decoding snapshot record: %w: version %d does not exist", ErrDamaged, data[0])
+	}
 	var w wireSnapshot
 	if err := cbor.Unmarshal(data[1:], &w); err != nil {
 		return nil, fmt.Errorf("decoding snapshot record: %w: %w", ErrDamaged, err)
@@ -232,9 +227,6 @@ func DecodeSnapshot(data []byte) (*Snapshot, error) {
 	}
 	copy(s.Parent[:], w.Parent)
 	copy(s.Repaired[:], w.Repaired)
-	if w.Messages != nil {
-		s.Run.RemovedMessages, s.Run.FlaggedMessages = w.Messages.Removed, w.Messages.Flagged
-	}
 	again, err := s.Encode()
 	if err == nil && !bytes.Equal(again, data) {
 		err = errors.New("it is not in its one encoding")

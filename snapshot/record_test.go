@@ -12,21 +12,15 @@ import (
 )
 
 func fullSnapshot() *snapshot.Snapshot {
-	return &snapshot.Snapshot{
+	s := &snapshot.Snapshot{
 		Store: "mail", Host: "mx1", User: "vmail", Roots: []string{"/var/vmail", "/home/\xff"}, Layout: "maildir++",
 		Program: "restante 0.1", Tags: []string{"nightly"}, Description: "before the move",
 		Started: snapshot.Time{Sec: 1700000000, Nsec: 5}, Ended: snapshot.Time{Sec: 1700000090}, Parent: [16]byte{1, 2},
 		Tree:      snapshot.Root{ID: testID(1), Level: 3, Counts: snapshot.Counts{Entries: 9, Files: 8, Messages: 7, Bytes: 6, Unsaved: 5}},
 		Mailboxes: snapshot.Root{ID: testID(2), Level: 1, Counts: snapshot.Counts{Entries: 4}},
-		Run:       snapshot.Run{New: 1, Changed: 2, Unchanged: 3, Removed: 4, NewMessages: 5, BytesRead: 6, BytesStored: 7, Expunged: 8, Vanished: 9},
-		Excludes:  []string{"*.tmp", "\xfe"}, Incomplete: true, Shrunk: true,
+		Run:       snapshot.Run{New: 1, Changed: 2, Unchanged: 3, Removed: 4, NewMessages: 5, RemovedMessages: 10, FlaggedMessages: 11, BytesRead: 6, BytesStored: 7, Expunged: 8, Vanished: 9},
+		Excludes:  []string{"*.tmp", "\xfe"}, Incomplete: true, Shrunk: true, Repaired: [16]byte{3, 4},
 	}
-}
-
-// countedSnapshot has figures that older ones do not have.
-func countedSnapshot() *snapshot.Snapshot {
-	s := fullSnapshot()
-	s.Run.RemovedMessages, s.Run.FlaggedMessages = 10, 11
 	s.NoteFolder(true, 3)
 	s.NoteFolder(false, 4)
 	s.NoteFolder(true, 8)
@@ -34,7 +28,7 @@ func countedSnapshot() *snapshot.Snapshot {
 }
 
 func TestSnapshotRoundTrip(t *testing.T) {
-	for _, s := range []*snapshot.Snapshot{{}, fullSnapshot(), countedSnapshot()} {
+	for _, s := range []*snapshot.Snapshot{{}, fullSnapshot()} {
 		data, err := s.Encode()
 		if err != nil {
 			t.Fatal(err)
@@ -144,7 +138,7 @@ func TestMailboxBuilderRefuses(t *testing.T) {
 }
 
 func FuzzSnapshot(f *testing.F) {
-	for _, s := range []*snapshot.Snapshot{{}, fullSnapshot(), countedSnapshot()} {
+	for _, s := range []*snapshot.Snapshot{{}, fullSnapshot()} {
 		data, err := s.Encode()
 		if err != nil {
 			f.Fatal(err)
