@@ -131,7 +131,7 @@ type Waiting struct {
 
 // ErrUnknownSession is returned when a session is to be dropped that is not open,
 // or when several begin so.
-var ErrUnknownSession = errors.New("no open session, or more than one, has an ID that begins so")
+var ErrUnknownSession = errors.New("it is not one open session's ID, nor the beginning of one's")
 
 // Prune deletes from r what no snapshot needs. It needs an owner's key, else it
 // returns repo.ErrOwnerOnly. It returns repo.ErrPruning where another prune began

@@ -154,7 +154,7 @@ func (p *pruner) checkDrop(open map[seal.Session]bool) error {
 			}
 		}
 		if n != 1 {
-			return fmt.Errorf("dropping session %q: %w", text, ErrUnknownSession)
+			return fmt.Errorf("dropping session %q: %w: %d of %d open ones begin so", text, ErrUnknownSession, n, len(open))
 		}
 	}
 	return nil
@@ -213,6 +213,7 @@ func (p *pruner) observe(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	p.report.Snapshots = uint64(len(p.roots) + len(found))
 	parents, err := p.listSessions(ctx, closed)
 	if err != nil {
 		return err
@@ -231,7 +232,7 @@ func (p *pruner) observe(ctx context.Context) error {
 	for _, id := range found {
 		p.roots[id] = true
 	}
-	p.report.Snapshots, p.report.Pages = uint64(len(p.roots)), p.reach.pages
+	p.report.Pages = p.reach.pages
 	return nil
 }
 

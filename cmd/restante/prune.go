@@ -85,7 +85,7 @@ func (o *pruneOptions) addFlags(fs *pflag.FlagSet) {
 	})
 	given("max-duration", "read and begin nothing more after `DURATION`; the next prune goes on (default: none)", durationTo(&o.MaxDuration))
 	given("max-unused", "leave up to `PERCENT` of the repository unused in packs of which something is needed (default 5)", func(s string) (err error) {
-		o.MaxUnused, err = strconv.ParseFloat(s, 64)
+		o.MaxUnused, err = strconv.ParseFloat(strings.TrimSuffix(s, "%"), 64)
 		if err != nil || !(o.MaxUnused >= 0 && o.MaxUnused <= 100) {
 			return errors.New("it is a number from 0 to 100")
 		}
