@@ -16,6 +16,10 @@
 //  6. It removes intents of sessions that have ended, takes packs that are gone
 //     off the records of damage, and puts small index objects together.
 //
+// It reads pages, and of packs what it rewrites, but no other data. Of several copies of a
+// piece it keeps one: one of which no damage is noted, where there is such. Only a check
+// that has read the data notes that, so it comes first.
+//
 // After any step it can be interrupted; the next prune goes on. One whose time is
 // bounded stops while it reads pages, too; what those refer to that it has read is in a file in
 // the cache directory then, about as large as the files of IDs below, and the next one does

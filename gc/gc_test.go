@@ -16,6 +16,7 @@ import (
 	"restante/gc"
 	"restante/repo"
 	"restante/seal"
+	"restante/verify"
 )
 
 // What only a forgotten snapshot needed goes, the rest stays and is whole.
@@ -439,10 +440,7 @@ func (f *fixture) note(b *run) {
 			if err != nil {
 				f.t.Fatal(err)
 			}
-			id, err := blob.ParseID(path.Base(name))
-			if err != nil {
-				f.t.Fatal(err)
-			}
+			id := packID(f.t, name)
 			if h, err := seal.ParseHeader(data); err == nil && h.Session == b.s.ID() && h.Kind == seal.KindDataPack {
 				all[id] = repo.Damage{Pack: id, Whole: true}
 			}
@@ -466,6 +464,85 @@ func TestRecordsOfDamage(t *testing.T) {
 		t.Error("it stays when its pack has gone")
 	}
 	f.sound(kept)
+}
+
+// Of two copies of a piece, of which one is noted as damaged, the other one is kept,
+// also where its pack is damaged, too, but elsewhere.
+func TestDamagedCopiesAreNotKept(t *testing.T) {
+	for _, both := range []bool{false, true} {
+		for first := range 2 {
+			f := newFixture(t)
+			runs := []*run{f.begin(nil), f.begin(nil)}
+			for _, b := range runs {
+				for _, path := range []string{"a", "b"} { // a clump each
+					b.add(path)
+					if err := b.w.Flush(t.Context()); err != nil {
+						t.Fatal(err)
+					}
+				}
+				b.commit()
+			}
+			f.spoil(runs[first], "a")
+			if both {
+				f.spoil(runs[1-first], "b")
+			}
+			if _, err := verify.Check(t.Context(), f.open(), verify.Options{ReadData: true}); err != nil {
+				t.Fatal(err)
+			}
+			for _, percent := range []float64{100, 0} {
+				if _, err := gc.Prune(t.Context(), f.openWith(f.store, io.Discard), gc.Options{CacheDir: f.cache, MaxUnused: percent}); err != nil {
+					t.Fatal(err)
+				}
+				report, err := verify.Check(t.Context(), f.open(), verify.Options{ReadData: true})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, b := range runs {
+					if report.Loses(b.s.ID().String()) {
+						t.Fatalf("damaged in both: %t, the %d. first: a prune has lost something: %+v", both, first, report.Findings)
+					}
+				}
+			}
+		}
+	}
+}
+
+// spoil damages a file's piece in the pack that a session has stored.
+func (f *fixture) spoil(b *run, path string) {
+	f.t.Helper()
+	r := f.open()
+	for _, name := range f.names("packs/") {
+		data, err := f.store.Get(f.t.Context(), name, 0, -1, nil)
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		if h, err := seal.ParseHeader(data); err != nil || h.Session != b.s.ID() || h.Kind != seal.KindDataPack {
+			continue
+		}
+		clumps, err := r.Directory(f.t.Context(), packID(f.t, name), int64(len(data)))
+		if err != nil {
+			f.t.Fatal(err)
+		}
+		for _, c := range clumps {
+			if c.Pieces[0].ID == f.id(path) {
+				data[c.Offset+7] ^= 1
+			}
+		}
+		f.delete(name)
+		if err := f.store.Store.Put(f.t.Context(), name, data); err != nil {
+			f.t.Fatal(err)
+		}
+	}
+}
+
+// packID returns what a pack is called.
+func packID(t *testing.T, name string) blob.ID {
+	t.Helper()
+	id, err := blob.ParseID(path.Base(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
 }
 
 // It stays while a session is open, which may have found something in that pack.

@@ -237,18 +237,84 @@ func (x *Index) ObjectPacks(name blob.ID) ([]blob.ID, bool) {
 
 // Lookup returns where the piece lies, in a pack that is alive. If the cache
 // turns out to be damaged it is built again first, with the last Sync's loader.
-func (x *Index) Lookup(id blob.ID) (blob.Place, bool, error) {
+func (x *Index) Lookup(id blob.ID) (p blob.Place, ok bool, err error) {
+	err = x.look(func(v *view) (err error) {
+		p, ok, err = v.lookup(id)
+		return err
+	})
+	return p, ok, err
+}
+
+// All returns every place of the piece in a pack that is alive, each once: that
+// of Lookup first, and those in packs that are to be avoided behind the others.
+func (x *Index) All(id blob.ID) (places []blob.Place, err error) {
+	err = x.look(func(v *view) (err error) {
+		places, err = v.places(id)
+		return err
+	})
+	return places, err
+}
+
+// look calls fn with the present view, and once more with a new one if fn finds
+// that the cache is damaged.
+func (x *Index) look(fn func(*view) error) error {
 	for try := 0; ; try++ {
 		v := x.acquire()
-		p, ok, err := v.lookup(id)
+		err := fn(v)
 		x.release(v)
 		if err == nil || try > 0 || !errors.Is(err, errDamaged) {
-			return p, ok, err
+			return err
 		}
 		if err := x.heal(v, err); err != nil {
-			return blob.Place{}, false, err
+			return err
 		}
 	}
+}
+
+// places returns all places of a piece, those of first first.
+func (v *view) places(id blob.ID) (places []blob.Place, err error) {
+	if v.first != nil {
+		if places, err = v.first.places(id); err != nil {
+			return nil, err
+		}
+	}
+	spots := v.spotsRecent(id)
+	if v.gen != nil {
+		older, err := v.spotsOlder(id)
+		if err != nil {
+			return nil, err
+		}
+		spots = append(spots, older...)
+	}
+	for _, s := range spots {
+		if uint64(s.pack) >= uint64(len(v.alive)) {
+			return nil, errValue
+		}
+		if p := v.place(s); v.alive[s.pack] && !slices.Contains(places, p) {
+			places = append(places, p)
+		}
+	}
+	return places, nil
+}
+
+// spotsRecent returns the places that recent records have for id.
+func (v *view) spotsRecent(id blob.ID) (spots []spot) {
+	i, _ := slices.BinarySearchFunc(v.recent, id, func(r record, id blob.ID) int { return r.id.Compare(id) })
+	for ; i < len(v.recent) && v.recent[i].id == id; i++ {
+		spots = append(spots, v.recent[i].spot)
+	}
+	return spots
+}
+
+// spotsOlder returns the places that the generation has for id.
+func (v *view) spotsOlder(id blob.ID) ([]spot, error) {
+	txn, err := v.gen.borrow()
+	if err != nil {
+		return nil, err
+	}
+	spots, err := all(txn, id)
+	v.gen.giveBack(txn, err)
+	return spots, err
 }
 
 func (v *view) lookup(id blob.ID) (blob.Place, bool, error) {

@@ -125,6 +125,14 @@ func (m *model) check(t testing.TB, x *index.Index) {
 			t.Fatal(err)
 		}
 		verdict("Lookup", id, p, ok)
+		all, err := x.All(id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m.checkAll(t, places[id], all)
+		if ok && all[0] != p {
+			t.Fatalf("of the places of piece %s the first is %v, and Lookup has %v", id.Short(), all[0], p)
+		}
 	}
 	for _, scan := range []bool{true, false} {
 		x.SetScan(scan)
@@ -142,6 +150,21 @@ func (m *model) check(t testing.TB, x *index.Index) {
 		}
 	}
 	m.checkPacks(t, x)
+}
+
+// checkAll checks that all are the places of a piece, each once.
+func (m *model) checkAll(t testing.TB, want, all []blob.Place) {
+	t.Helper()
+	for i, p := range all {
+		if !slices.Contains(want, p) || slices.Contains(all[:i], p) {
+			t.Fatalf("All has %v among %v; there are %v", p, all, want)
+		}
+	}
+	for _, p := range want {
+		if !slices.Contains(all, p) {
+			t.Fatalf("All has not %v: %v", p, all)
+		}
+	}
 }
 
 func (m *model) checkPacks(t testing.TB, x *index.Index) {
@@ -487,6 +510,14 @@ func TestAvoid(t *testing.T) {
 				single, known, err := x.Lookup(ids[i])
 				wantAvoided(t, places[ids[i]], p, ok, avoid)
 				wantAvoided(t, places[ids[i]], single, known, avoid)
+				if err != nil {
+					return err
+				}
+				all, err := x.All(ids[i])
+				m.checkAll(t, places[ids[i]], all)
+				for n := range all {
+					wantAvoided(t, all[n:], all[n], true, avoid)
+				}
 				return err
 			})
 			if err != nil {

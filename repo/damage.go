@@ -31,8 +31,8 @@ type Damage struct {
 // Loses reports whether there are pieces that the damage makes absent.
 func (d Damage) Loses() bool { return d.Whole || len(d.Clumps) > 0 }
 
-// hits reports whether the damage makes absent what lies at an offset.
-func (d Damage) hits(offset uint32) bool {
+// Hits reports whether the damage makes absent what lies at an offset.
+func (d Damage) Hits(offset uint32) bool {
 	_, found := slices.BinarySearch(d.Clumps, offset)
 	return d.Whole || found
 }

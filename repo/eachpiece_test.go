@@ -39,7 +39,7 @@ func TestEachPiece(t *testing.T) {
 	pieces := randomPieces(300, 4)
 	r, all := located(t, pieces)
 	const wrong = 7
-	all[wrong].Inner++
+	all[wrong].ID[0]++
 	told := make([]int, len(all))
 	var mu sync.Mutex
 	err := r.EachPiece(t.Context(), all, func(i int, data []byte, err error) error {
@@ -48,7 +48,7 @@ func TestEachPiece(t *testing.T) {
 		told[i]++
 		switch damage := (*repo.DamageError)(nil); {
 		case i == wrong && !errors.As(err, &damage):
-			t.Errorf("where it does not lie it reads as %x, %v", data, err)
+			t.Errorf("a piece that is nowhere reads as %x, %v", data, err)
 		case i != wrong && (err != nil || !bytes.Equal(data, pieces[i])):
 			t.Errorf("piece %d reads as %d bytes, %v", i, len(data), err)
 		}

@@ -45,15 +45,49 @@ func (r *Repository) loadPiece(ctx context.Context, id blob.ID) ([]byte, error) 
 		if !ok {
 			return nil, ErrMissingPiece
 		}
-		raw, err := r.pageClump(ctx, place.Clump)
+		data, err := r.pieceAt(ctx, id, place)
 		if isLoss(err) && r.lose(place.Pack) {
 			continue // there may be another place
 		}
 		if err != nil {
-			return nil, err
+			return r.Elsewhere(ctx, id, place, err)
 		}
-		return r.Piece(raw, id, place)
+		return data, nil
 	}
+}
+
+// pieceAt reads a piece at a place. Its bytes are not to be changed.
+func (r *Repository) pieceAt(ctx context.Context, id blob.ID, place blob.Place) ([]byte, error) {
+	raw, err := r.pageClump(ctx, place.Clump)
+	if err != nil {
+		return nil, err
+	}
+	return r.Piece(raw, id, place)
+}
+
+// Elsewhere returns the piece named id, checked, from another place than at, where
+// it could not be read; cause says why. So damage costs no piece of which there is
+// a whole copy. Its error is cause if there is no other place, else it tells of all.
+// The bytes are not to be changed.
+func (r *Repository) Elsewhere(ctx context.Context, id blob.ID, at blob.Place, cause error) ([]byte, error) {
+	if ctx.Err() != nil || errors.Is(cause, ErrCannotRead) {
+		return nil, cause
+	}
+	places, err := r.index.All(id)
+	if err != nil {
+		return nil, errors.Join(cause, err)
+	}
+	for _, p := range places {
+		if p.Clump == at.Clump && p.Inner == at.Inner {
+			continue
+		}
+		data, err := r.pieceAt(ctx, id, p)
+		if err == nil {
+			return data, nil
+		}
+		cause = fmt.Errorf("%w; nor is it in another place: %w", cause, err)
+	}
+	return nil, cause
 }
 
 func (r *Repository) pageClump(ctx context.Context, c blob.Clump) ([]byte, error) {
@@ -88,7 +122,8 @@ type Located struct {
 }
 
 // EachPiece reads pieces, each clump once and as many at a time as there are
-// processors. It calls fn for each piece, given by its index, in any order and by
+// processors, and elsewhere what cannot be read where it is said to lie. It calls fn for each piece,
+// given by its index, in any order and by
 // several goroutines at once: with its bytes, which are good until fn returns, or with
 // one of the errors of [Repository.Clump] and [Repository.Piece]. It stops at fn's first
 // error, which it returns, or when ctx ends.
@@ -150,6 +185,9 @@ func (r *Repository) eachPieceOf(ctx context.Context, mem []byte, pieces []Locat
 		failed := err
 		if err == nil {
 			data, failed = r.Piece(raw, pieces[i].ID, pieces[i].Place)
+		}
+		if failed != nil {
+			data, failed = r.Elsewhere(ctx, pieces[i].ID, pieces[i].Place, failed)
 		}
 		if err := fn(i, data, failed); err != nil {
 			return mem, err
@@ -235,6 +273,12 @@ func (r *Repository) places(ctx context.Context, ids []blob.ID) (places []blob.P
 		if err != nil {
 			return nil, false, err
 		}
+		state := r.lost.now()
+		for i, p := range places {
+			if places[i], err = r.better(ids[i], p, state, state.hits); err != nil {
+				return nil, false, err
+			}
+		}
 		if again, err := r.probe(ctx, places); !again || err != nil {
 			return places, missing, err
 		}
@@ -245,12 +289,20 @@ func (r *Repository) places(ctx context.Context, ids []blob.ID) (places []blob.P
 // lost, damaged or marked for deletion when the session began.
 func (s *Session) Places(ctx context.Context, ids []blob.ID) ([]blob.Place, error) {
 	places, err := s.r.Places(ctx, ids)
-	for i, p := range places {
-		if s.r.lost.hits(p.Clump) || s.r.lost.isMarked(p.Pack) {
-			places[i] = blob.Place{}
-		}
+	if err != nil {
+		return nil, err
 	}
-	return places, err
+	state := s.r.lost.now()
+	for i, p := range places {
+		if p, err = s.r.better(ids[i], p, state, state.denies); err != nil {
+			return nil, err
+		}
+		if state.denies(p) {
+			p = blob.Place{}
+		}
+		places[i] = p
+	}
+	return places, nil
 }
 
 // Has reports whether the index names the piece in a pack that is not known to

@@ -80,13 +80,18 @@ func (l *lostPacks) isMarked(id blob.ID) bool {
 }
 
 // hits reports whether a place is known to be lost or damaged.
-func (l *lostPacks) hits(at blob.Clump) bool {
-	state := l.now()
-	if _, ok := state.lost[at.Pack]; ok {
+func (a absent) hits(at blob.Place) bool {
+	if _, ok := a.lost[at.Pack]; ok {
 		return true
 	}
-	d, ok := state.damaged[at.Pack]
-	return ok && d.hits(at.Offset)
+	d, ok := a.damaged[at.Pack]
+	return ok && d.Hits(at.Offset)
+}
+
+// denies reports whether what is at a place counts as not stored.
+func (a absent) denies(at blob.Place) bool {
+	_, marked := a.marked[at.Pack]
+	return marked || a.hits(at)
 }
 
 // isLoss reports whether err, of reading a pack, says that it is missing or cut off.
@@ -133,7 +138,27 @@ func (r *Repository) Shun(packs map[blob.ID]struct{}) {
 // lost nor damaged nor marked.
 func (r *Repository) holds(id blob.ID) (bool, error) {
 	place, ok, err := r.index.Lookup(id)
-	return ok && !r.lost.hits(place.Clump) && !r.lost.isMarked(place.Pack), err
+	if err != nil || !ok {
+		return false, err
+	}
+	state := r.lost.now()
+	place, err = r.better(id, place, state, state.denies)
+	return !state.denies(place), err
+}
+
+// better returns a place of the piece that is not bad, place if there is none.
+// Look-ups choose by packs, and of two damaged ones another may have the whole clump.
+func (r *Repository) better(id blob.ID, place blob.Place, state absent, bad func(blob.Place) bool) (blob.Place, error) {
+	if len(state.damaged) == 0 || !bad(place) {
+		return place, nil
+	}
+	all, err := r.index.All(id)
+	for _, p := range all {
+		if !bad(p) {
+			return p, nil
+		}
+	}
+	return place, err
 }
 
 // probe looks whether the packs of places reach as far as the places do. It

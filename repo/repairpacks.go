@@ -106,7 +106,7 @@ func (p *packsRepair) run(ctx context.Context, only []blob.ID) (err error) {
 			return err
 		}
 	}
-	if err := p.count(); err != nil {
+	if err := p.count(ctx); err != nil {
 		return err
 	}
 	p.s.flush(ctx)
@@ -293,11 +293,11 @@ func (p *packsRepair) save(ctx context.Context, id blob.ID, t *target) error {
 func (p *packsRepair) saveClump(ctx context.Context, pack blob.ID, c *ClumpInfo, t *target) error {
 	missing := map[blob.ID]bool{}
 	for _, piece := range c.Pieces {
-		has, err := p.s.has(piece.ID)
+		held, err := p.held(ctx, piece.ID)
 		if err != nil {
 			return err
 		}
-		if has {
+		if held {
 			t.result.Held++
 		} else {
 			missing[piece.ID] = true
@@ -323,6 +323,31 @@ func (p *packsRepair) saveClump(ctx context.Context, pack blob.ID, c *ClumpInfo,
 		return err
 	}
 	return p.s.addClump(ctx, c.Class, packed, len(raw), intact)
+}
+
+// held reports whether a piece is in a new pack, or in another one that stays. There
+// it is read: of two copies the one that nobody knows to be damaged must not be all that is left.
+func (p *packsRepair) held(ctx context.Context, id blob.ID) (bool, error) {
+	if p.s.claimed.Has(id) {
+		return true, nil
+	}
+	places, err := p.r.index.All(id)
+	if err != nil {
+		return false, err
+	}
+	state := p.r.lost.now()
+	for _, at := range places {
+		if state.denies(at) {
+			continue
+		}
+		if _, err := p.r.pieceAt(ctx, id, at); err == nil {
+			return true, nil
+		}
+		if ctx.Err() != nil {
+			return false, ctx.Err()
+		}
+	}
+	return false, nil
 }
 
 // intact returns those of the missing pieces of a clump that can be read, and
@@ -372,15 +397,15 @@ func (p *packsRepair) clump(ctx context.Context, c blob.Clump) ([]byte, error) {
 }
 
 // count makes the report: what one target had lost another may have had.
-func (p *packsRepair) count() error {
+func (p *packsRepair) count(ctx context.Context) error {
 	for _, id := range p.inOrder() {
 		t := p.targets[id]
 		for _, piece := range t.lost {
-			has, err := p.s.has(piece)
+			held, err := p.held(ctx, piece)
 			if err != nil {
 				return err
 			}
-			if has {
+			if held {
 				t.result.Held++
 			} else {
 				t.result.Lost++

@@ -198,14 +198,6 @@ func (s *Session) claim(id blob.ID) (bool, error) {
 	return s.claimed.Add(id), nil
 }
 
-// has reports whether a piece is stored, by this session or before it.
-func (s *Session) has(id blob.ID) (bool, error) {
-	if known, err := s.r.holds(id); err != nil || known {
-		return known, err
-	}
-	return s.claimed.Has(id), nil
-}
-
 // addClump appends a packed clump to the pack of its kind, and sends the pack
 // on its way when it is full. After an error the session makes no snapshot:
 // its pieces were claimed, and others rely on that.

@@ -35,6 +35,7 @@ type store struct {
 	again   bool // clumps may be fetched more than once
 	fetched map[blob.Clump]int
 	broken  map[blob.Clump]error
+	copies  map[blob.ID][]byte // pieces that lie in another place, too
 	onClump func()
 	lookups int
 }
@@ -111,6 +112,16 @@ func (s *store) Clump(ctx context.Context, buf []byte, c blob.Clump) ([]byte, er
 		s.t.Errorf("clump %v is fetched, but nobody named it", c)
 	}
 	return append(buf[:0], raw...), nil
+}
+
+func (s *store) Elsewhere(ctx context.Context, id blob.ID, at blob.Place, cause error) ([]byte, error) {
+	if place := s.places[id]; at.Clump != place.Clump || at.Inner != place.Inner || cause == nil {
+		s.t.Errorf("piece %s, which lies at %v, could not be read at %v because of %v", id.Short(), place, at, cause)
+	}
+	if data, ok := s.copies[id]; ok {
+		return data, ctx.Err()
+	}
+	return nil, cause
 }
 
 // forget clears what is known of fetches.

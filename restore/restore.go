@@ -74,6 +74,11 @@ type Source interface {
 	// Clump returns the raw bytes of a clump, in the memory of buf if that
 	// has the room, else in new memory, which is the caller's.
 	Clump(ctx context.Context, buf []byte, c blob.Clump) ([]byte, error)
+
+	// Elsewhere returns a piece from another place than at, where it could not be
+	// read because of cause, which it returns if that is the only one. The bytes
+	// are not to be changed.
+	Elsewhere(ctx context.Context, id blob.ID, at blob.Place, cause error) ([]byte, error)
 }
 
 // A Tree hands out the entries of a snapshot in the order of their keys.

@@ -361,6 +361,50 @@ func TestPartsAndPatterns(t *testing.T) {
 }
 
 // What is damaged fails the files that need it, by name, and no others.
+// What cannot be read in one place and lies in another, too, is restored.
+func TestPiecesOfWhichThereIsACopy(t *testing.T) {
+	for _, kind := range []string{"unreadable", "altered", "short", "another length"} {
+		t.Run(kind, func(t *testing.T) {
+			s := newStore(t, 3000)
+			mails := mailboxes(s, 7, 2, 30)
+			at := s.places[mails[20].entry.Recipe.Items[0].Piece.ID]
+			hit := at.Clump
+			s.copies = map[blob.ID][]byte{}
+			for id, p := range s.places {
+				if p.Clump == hit {
+					s.copies[id] = bytes.Clone(s.raw[hit][p.Inner : p.Inner+p.Size])
+				}
+			}
+			var lost []*mail
+			switch kind {
+			case "unreadable":
+				s.broken[hit] = errors.New("the disk has had enough")
+			case "altered":
+				s.raw[hit][at.Inner] ^= 1
+			case "short":
+				s.raw[hit] = nil
+			case "another length":
+				s.raw[hit] = nil
+				for id, data := range s.copies {
+					s.copies[id] = append(data, 0)
+				}
+				lost, _ = split(mails, func(m *mail) bool { return usesClump(s, m, hit) })
+			}
+			res, err := restore.Run(context.Background(), s, s.tree(mails...), testKey, everything(t.TempDir()))
+			if err != nil || int(res.Failures) != len(lost) {
+				t.Fatalf("%d failed, want %d: %v, %v", res.Failures, len(lost), res.Failed, err)
+			}
+			if lost != nil {
+				return
+			}
+			o := everything(t.TempDir())
+			s.again = true
+			run(t, s, s.tree(mails...), o)
+			compare(t, o.Target, mails...)
+		})
+	}
+}
+
 func TestDamage(t *testing.T) {
 	for _, kind := range []string{"unreadable", "altered", "short", "unknown"} {
 		t.Run(kind, func(t *testing.T) {

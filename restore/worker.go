@@ -134,6 +134,9 @@ func (k *worker) piece(c blob.Clump, raw []byte, err error, p *piece) {
 	if err == nil {
 		data, err = k.cut(c, raw, p)
 	}
+	if err != nil && c != (blob.Clump{}) && p.live() {
+		data, err = k.elsewhere(c, p, err)
+	}
 	for i := range p.needs {
 		n := &p.needs[i]
 		switch {
@@ -144,6 +147,15 @@ func (k *worker) piece(c blob.Clump, raw []byte, err error, p *piece) {
 			k.put(n, data)
 		}
 	}
+}
+
+// elsewhere returns the bytes of a piece that cannot be read in its clump.
+func (k *worker) elsewhere(c blob.Clump, p *piece, cause error) ([]byte, error) {
+	data, err := k.r.src.Elsewhere(k.ctx, p.id, blob.Place{Clump: c, Inner: p.inner, Size: p.size}, cause)
+	if err == nil && len(data) != int(p.size) {
+		return nil, fmt.Errorf("%w: it has %d bytes, not %d", ErrDamaged, len(data), p.size)
+	}
+	return data, err
 }
 
 // cut returns the bytes of a piece. They are checked against its ID, but for

@@ -50,6 +50,7 @@ type finding struct {
 	what    []string
 	further int    // flaws that are not in what
 	hint    string // "" for that of its part
+	copied  bool   // every piece that is damaged in it can be read elsewhere
 
 	snapshots, mailboxes names
 	files                names                 // paths

@@ -70,6 +70,8 @@ func (c *checker) packHint(f *finding) string {
 		return fmt.Sprintf("%s; without one, run %s; then restante repair index takes it out of the index, and %s; %s", copyBack, readAll, listLost, f.rest())
 	case p != nil && len(p.names) == 0:
 		return "no index object that can be read names it; " + copyBack + ", or " + saveWhole + "; if nobody knows what is in it, move it out of the repository"
+	case f.copied:
+		return "nothing is lost: every piece has another sound copy; " + saveWhole
 	case !f.loses():
 		return "nothing that snapshots need is lost; " + copyBack + ", or " + saveWhole
 	}

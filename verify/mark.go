@@ -75,6 +75,49 @@ func (c *checker) mark(ctx context.Context) error {
 	return nil
 }
 
+// copies finds out which damaged packs have cost nothing at all, because every
+// damaged piece in them can be read elsewhere.
+func (c *checker) copies(ctx context.Context) error {
+	if !c.r.CanRead() {
+		return nil
+	}
+	for _, id := range c.packIDs() {
+		p, f := c.packs[id], c.findings[repo.PackName(id)]
+		if f == nil || f.loses() || p.note == nil || !p.note.Loses() {
+			continue
+		}
+		clumps, err := c.r.Directory(ctx, id, p.size)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err != nil {
+			continue // nobody knows what is in it
+		}
+		err = c.r.EachPiece(ctx, damagedIn(clumps, p.note), func(_ int, _ []byte, err error) error { return err })
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		f.copied = err == nil
+	}
+	return nil
+}
+
+// damagedIn returns the pieces of a pack that are damaged.
+func damagedIn(clumps []repo.ClumpInfo, note *repo.Damage) (pieces []repo.Located) {
+	for _, c := range clumps {
+		if !note.Hits(c.Offset) {
+			continue
+		}
+		at := blob.Place{Clump: blob.Clump{Pack: note.Pack, Offset: c.Offset, Length: c.Length}}
+		for _, piece := range c.Pieces {
+			at.Size = piece.Size
+			pieces = append(pieces, repo.Located{ID: piece.ID, Place: at})
+			at.Inner += piece.Size
+		}
+	}
+	return pieces
+}
+
 // amend brings what is known of damage up to date. What is known of packs that
 // are gone stays: backups learn from it that pieces may have been lost.
 func (c *checker) amend(all map[blob.ID]repo.Damage) {

@@ -20,7 +20,8 @@
 //     in the index with the size that the recipe says. Pieces are looked up in
 //     windows, sorted, which bounds the memory and makes the look-up a merge.
 //     Pieces in packs that the steps before found damaged are read, so that of
-//     a damaged pack only that counts as lost which cannot be read.
+//     a damaged pack only that counts as lost which cannot be read, there or
+//     wherever else it lies.
 //  5. For what is lost, the snapshots and mailboxes that it belongs to are
 //     looked up, going down only to pages above it.
 //  6. Which packs are damaged is noted in the repository, unless that is not
@@ -164,7 +165,10 @@ func (c *checker) run(ctx context.Context, last bool) (again bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return false, c.mark(ctx)
+	if err := c.mark(ctx); err != nil {
+		return false, err
+	}
+	return false, c.copies(ctx)
 }
 
 // fill sets what was left out.

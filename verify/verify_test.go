@@ -191,6 +191,43 @@ func TestPartsOfAPack(t *testing.T) {
 	})
 }
 
+// What has another copy is not lost, and it is said so: where one of two packs with the
+// same pieces is damaged, and where both are, but not at the same pieces.
+func TestDamageOfCopies(t *testing.T) {
+	f := newFixture(t)
+	f.twice(t)
+	const nothing = "nothing is lost: every piece has another sound copy; "
+	spoil := func(role string, clump, at int) {
+		f.replace(t, f.names[role], flip(f.get(t, f.names[role]), int(f.clumps(t, role)[clump].Offset)+at))
+	}
+	want := func(copied bool, lines ...string) {
+		t.Helper()
+		for range 2 { // the second time the damage is noted
+			report := f.check(t, true)
+			wantLines(t, f.render(report), lines)
+			for _, found := range report.Findings {
+				if strings.HasPrefix(found.Hint, nothing) != copied {
+					t.Errorf("copied: %t, but %q", copied, found.Hint)
+				}
+			}
+		}
+	}
+	spoil("data3", 0, 30)
+	want(true, "data3: "+broken+"; "+sealed)
+	sound := f.get(t, f.names["data4"])
+	spoil("data4", 0, 30)
+	lost := " | snapshot3 snapshot4 | (other) | 60"
+	report := f.check(t, true)
+	if got := strings.Join(f.render(report), ""); !strings.HasSuffix(got, lost) {
+		t.Errorf("with both damaged: %q, want %q", got, lost)
+	}
+	f.replace(t, f.names["data4"], sound)
+	want(true, "data3: "+broken+"; "+sealed)
+	f.repairPacks(t)
+	want(false)
+	f.wantContents(t)
+}
+
 // However few pieces are looked up at once, the same is found.
 func TestWindows(t *testing.T) {
 	f := newFixture(t)

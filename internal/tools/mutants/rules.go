@@ -25,7 +25,7 @@ var mutations = []mutation{
 	{"what is under a mark is stored again", "repo/marks.go", []edit{{"	s.r.Shun(marked)\n", ""}},
 		[]string{"./gc TestSessionThatHasSeenTheMark TestBeginningWhileDeleting"}},
 	{"what is under a mark is not held", "repo/lost.go", []edit{{
-		"	return ok && !r.lost.hits(place.Clump) && !r.lost.isMarked(place.Pack), err\n", "	return ok && !r.lost.hits(place.Clump), err\n"}},
+		"	return !state.denies(place), err\n", "	return !state.hits(place), err\n"}},
 		[]string{"./gc TestSessionThatHasSeenTheMark"}},
 	{"what is under a mark is not adopted", "repo/lost.go", []edit{{
 		"	maps.DeleteFunc(found, func(id blob.ID, _ int64) bool { return s.r.lost.isMarked(id) })\n", ""}},
@@ -52,7 +52,7 @@ var mutations = []mutation{
 		"const indexRounds = 8\n", "const indexRounds = 1\n"}},
 		[]string{"./gc TestIndexGoesWhileItIsRead"}},
 	{"damage counts as absent", "repo/lost.go", []edit{{
-		"	return ok && !r.lost.hits(place.Clump) && !r.lost.isMarked(place.Pack), err\n", "	return ok && !r.lost.isMarked(place.Pack), err\n"}},
+		"	return marked || a.hits(at)\n", "	return marked\n"}},
 		[]string{"./repo TestDamagedPiecesAreStoredAgain"}},
 	{"damaged packs are not adopted", "repo/lost.go", []edit{{
 		"	for id := range s.r.lost.now().damaged {\n		delete(found, id)\n	}\n", ""}},
