@@ -56,6 +56,9 @@ func (p *pruner) choose(ctx context.Context) ([]blob.ID, error) {
 		if errors.Is(err, storage.ErrNotFound) {
 			continue
 		}
+		if errors.As(err, new(*repo.UnreadableError)) {
+			return nil, err
+		}
 		if err != nil {
 			return nil, &repo.DamageError{Object: repo.PackName(id), Err: err}
 		}

@@ -84,7 +84,7 @@ func (w *rewriter) mailboxes(ctx context.Context, s *snapshot.Snapshot) error {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.As(err, &gap):
+		case errors.As(err, &gap) && !unreadable(err):
 			w.lost.unlisted += gap.Counts.Entries
 			w.lost.noList = true
 		case err != nil:

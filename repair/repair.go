@@ -62,7 +62,8 @@ type Unreadable struct {
 
 // Snapshots replaces each snapshot of which something is lost. It needs a key
 // that can read, else it returns repo.ErrCannotRead; repo.LockedError says that a
-// backup of the store of one of them is at work, repo.ErrMostGone that most packs are not there. What it did before an error stands.
+// backup of the store of one of them is at work, repo.ErrMostGone that most packs are not there. Where
+// anything cannot be read that may be whole it changes nothing. What it did before an error stands.
 func Snapshots(ctx context.Context, r *repo.Repository, opts Options) (*Report, error) {
 	if !r.CanRead() {
 		return nil, repo.ErrCannotRead
@@ -70,6 +71,11 @@ func Snapshots(ctx context.Context, r *repo.Repository, opts Options) (*Report, 
 	found, err := verify.Check(ctx, r, verify.Options{Total: opts.Total, Done: opts.Done})
 	if err != nil {
 		return nil, err
+	}
+	for _, f := range found.Findings {
+		if f.Unreadable {
+			return nil, fmt.Errorf("%s: %s; %s", f.Object, f.What, f.Hint)
+		}
 	}
 	if found.MostGone() && !opts.Force {
 		return nil, repo.ErrMostGone

@@ -5,10 +5,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"path"
+	"reflect"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"restante/blob"
@@ -491,6 +494,35 @@ func TestRefused(t *testing.T) {
 	_, err = repair.Snapshots(t.Context(), f.open(t, store), repair.Options{Force: true})
 	must(t, err)
 	f.wantRepaired(t, store, before)
+}
+
+// What cannot be read, and is not known to be damaged, is not lost: nothing is
+// repaired as long as there is such, whatever else is damaged.
+func TestUnreadable(t *testing.T) {
+	f := newFixture(t)
+	base := f.clone(t)
+	ids, _ := packs(t, base)
+	spoil(t, base, ids[0], -1)
+	names := []string{}
+	must(t, base.List(t.Context(), "", func(name string, _ int64) error { names = append(names, name); return nil }))
+	before := f.readable(t, base)
+	refused := 0
+	for _, name := range names {
+		if !strings.HasPrefix(name, "packs/") && !strings.HasPrefix(name, "snapshots/") || name == repo.PackName(ids[0]) {
+			continue
+		}
+		for _, why := range []error{fs.ErrPermission, syscall.EIO} {
+			store := faulty.New(base)
+			store.Refuse(name, why)
+			if report, err := repair.Snapshots(t.Context(), f.open(t, store), repair.Options{Force: true}); err == nil {
+				t.Errorf("while %s cannot be read: %+v", name, report)
+			}
+			refused++
+		}
+	}
+	if after := f.readable(t, base); refused < 6 || !reflect.DeepEqual(after, before) {
+		t.Errorf("after %d repairs that were refused it is another repository", refused)
+	}
 }
 
 // A record that cannot be read is named, and left alone.

@@ -74,6 +74,9 @@ func (w *rewriter) add(ctx context.Context, rec snapshot.Record) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
+			if unreadable(err) {
+				return err
+			}
 			if err != nil {
 				e.why = fmt.Errorf("its recipe cannot be read: %w", err)
 				break
@@ -175,11 +178,15 @@ func notDamage(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err == nil || errors.As(err, new(*repo.DamageError)) {
+	if err == nil || errors.As(err, new(*repo.DamageError)) && !unreadable(err) {
 		return nil
 	}
 	return err
 }
+
+// unreadable reports whether err says that something is there and cannot be read:
+// it is not lost for all that is known.
+func unreadable(err error) bool { return errors.As(err, new(*repo.UnreadableError)) }
 
 // flush adds the entries of the window to the tree.
 func (w *rewriter) flush(ctx context.Context) error {
@@ -223,7 +230,7 @@ func (w *rewriter) gap(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if !errors.As(err, &gap) {
+	if !errors.As(err, &gap) || unreadable(err) {
 		return err
 	}
 	if err := w.flush(ctx); err != nil {

@@ -100,6 +100,9 @@ var errIndex = errors.New("the index object is malformed")
 // loadIndex reads, checks and decodes the index object named id.
 func (r *Repository) loadIndex(ctx context.Context, id blob.ID) (*index.Object, error) {
 	o, err := r.readIndex(ctx, id)
+	if errors.As(err, new(*UnreadableError)) {
+		return nil, err
+	}
 	if err != nil {
 		return nil, &DamageError{Object: indexName(id), Err: err}
 	}
@@ -107,7 +110,7 @@ func (r *Repository) loadIndex(ctx context.Context, id blob.ID) (*index.Object, 
 }
 
 func (r *Repository) readIndex(ctx context.Context, id blob.ID) (*index.Object, error) {
-	data, err := r.store.Get(ctx, indexName(id), 0, -1, nil)
+	data, err := get(ctx, r.store, indexName(id), 0, -1, nil)
 	if err != nil {
 		return nil, err
 	}

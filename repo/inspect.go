@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"path"
 	"slices"
 	"sort"
@@ -85,7 +84,7 @@ func (r *Repository) EachObject(ctx context.Context, prefix string, fn func(name
 // CheckObject checks an object that says all by itself: a config, a key file,
 // an intent, a forgotten record, a hold, a record of damage, a mark or what a
 // session has seen of them. Of the other parts it checks nothing. Any error but the
-// context's is damage of the object; one that was deleted meanwhile is none.
+// context's and an UnreadableError is damage of the object; one that was deleted meanwhile is none.
 func (r *Repository) CheckObject(ctx context.Context, name string, size int64) error {
 	part, err := PartOf(name)
 	if err != nil {
@@ -146,7 +145,7 @@ func (r *Repository) checkRecord(ctx context.Context, part Part, base string, si
 }
 
 // OpenIndex opens the index object named id, of size bytes, and tells whether
-// it is one of tree packs. Any error but the context's is damage of the object.
+// it is one of tree packs. Any error but the context's and an UnreadableError is damage of the object.
 func (r *Repository) OpenIndex(ctx context.Context, id blob.ID, size int64) (o *index.Object, tree bool, err error) {
 	data, err := getLimited(ctx, r.store, indexName(id), size, maxIndexObject)
 	if err != nil {
@@ -188,14 +187,14 @@ func (r *Repository) WithIndex(ctx context.Context, dir string, names []blob.ID)
 func PackName(id blob.ID) string { return packName(id) }
 
 // PackKind reads the header of the pack named id and tells whether it is a
-// tree pack. Any error but the context's is damage of the pack.
+// tree pack. Any error but the context's and an UnreadableError is damage of the pack.
 func (r *Repository) PackKind(ctx context.Context, id blob.ID) (tree bool, err error) {
 	h, err := r.packHeader(ctx, id)
 	return h.Kind == seal.KindTreePack, err
 }
 
 func (r *Repository) packHeader(ctx context.Context, id blob.ID) (seal.Header, error) {
-	header, err := r.store.Get(ctx, packName(id), 0, seal.HeaderSize, nil)
+	header, err := get(ctx, r.store, packName(id), 0, seal.HeaderSize, nil)
 	if err != nil {
 		return seal.Header{}, err
 	}
@@ -221,7 +220,7 @@ const packSpan = 4 << 20
 type PackCheck struct {
 	Clumps []ClumpInfo // of its directory; nil when that cannot be read
 	Damage []error     // none: the pack is what its writer stored
-	Note   *Damage     // to be noted with NoteDamage; nil if there is none, or if the pack may not be read or is gone
+	Note   *Damage     // to be noted with NoteDamage; nil if there is none, or if the pack cannot be read or is gone
 }
 
 // CheckPack reads the pack named id, of size bytes, once from beginning to end
@@ -229,7 +228,7 @@ type PackCheck struct {
 // directory with the signature, that each clump is the one the directory
 // means, opens and decompresses, and that each piece in it has its ID. With a
 // key that cannot read, clumps are not opened. It calls read with the bytes
-// of each read. Its error is the context's; what else goes wrong is damage.
+// of each read. Its error is the context's; what else goes wrong is damage, or an UnreadableError among it.
 func (r *Repository) CheckPack(ctx context.Context, id blob.ID, size int64, read func(n int64)) (*PackCheck, error) {
 	if size > MaxPack {
 		return &PackCheck{Damage: []error{tooLarge(size, MaxPack)}, Note: &Damage{Pack: id, Whole: true}}, nil
@@ -237,7 +236,7 @@ func (r *Repository) CheckPack(ctx context.Context, id blob.ID, size int64, read
 	c := packCheck{note: Damage{Pack: id}}
 	r.checkPack(ctx, id, size, read, &c)
 	for _, err := range c.Damage {
-		if errors.Is(err, storage.ErrNotFound) || errors.Is(err, fs.ErrPermission) {
+		if errors.Is(err, storage.ErrNotFound) || errors.As(err, new(*UnreadableError)) {
 			return &c.PackCheck, ctx.Err()
 		}
 	}
@@ -274,7 +273,7 @@ func (r *Repository) checkPack(ctx context.Context, id blob.ID, size int64, read
 	var data []byte
 	for next := int64(0); next < size; {
 		end, within := span(out.Clumps, next, size)
-		data, err = r.store.Get(ctx, packName(id), next, end-next, data)
+		data, err = get(ctx, r.store, packName(id), next, end-next, data)
 		if err != nil {
 			out.spoil(err)
 			return

@@ -57,7 +57,7 @@ func (k *Keyless) CachePath(dir, name string) string {
 // CheckObject checks what can be checked of an object without a key: that its
 // bytes hash to its name, if it is called by them, and that it begins with the
 // header of an object of its part and of this repository. It calls read with the
-// bytes of each read. Any error but the context's is damage of the object; one
+// bytes of each read. Any error but the context's and an UnreadableError is damage of the object; one
 // that was deleted meanwhile is none.
 func (k *Keyless) CheckObject(ctx context.Context, name string, size int64, read func(n int64)) error {
 	part, err := PartOf(name)
@@ -122,7 +122,7 @@ func (k *Keyless) checkHeader(ctx context.Context, part Part, name string) error
 	if kinds == nil {
 		return nil
 	}
-	header, err := k.store.Get(ctx, name, 0, seal.HeaderSize, nil)
+	header, err := get(ctx, k.store, name, 0, seal.HeaderSize, nil)
 	if err != nil {
 		return err
 	}
@@ -151,7 +151,7 @@ func (k *Keyless) checkName(ctx context.Context, name string, size int64, read f
 	for next := int64(0); next < size; {
 		n := min(packSpan, size-next)
 		var err error
-		if data, err = k.store.Get(ctx, name, next, n, data); err != nil {
+		if data, err = get(ctx, k.store, name, next, n, data); err != nil {
 			return err
 		}
 		hash.Write(data)

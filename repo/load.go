@@ -202,10 +202,10 @@ func (r *Repository) hasher() *blob.Hasher { return blob.NewHasher(r.keys.ID) }
 // Clump fetches a clump and returns its raw bytes, in the memory of buf if that
 // has the room, else in new memory, which is the caller's. The seal proves that
 // a writer of this repository made the clump; which pieces it holds is proved
-// piece by piece.
+// piece by piece. Its error is a DamageError, an UnreadableError, ErrCannotRead, or the context's.
 func (r *Repository) Clump(ctx context.Context, buf []byte, c blob.Clump) ([]byte, error) {
 	raw, err := r.clump(ctx, buf, c)
-	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, ErrCannotRead) {
+	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, ErrCannotRead) && !errors.As(err, new(*UnreadableError)) {
 		return nil, &DamageError{Object: packName(c.Pack), Err: fmt.Errorf("clump at %d: %w", c.Offset, err)}
 	}
 	return raw, err
@@ -227,7 +227,7 @@ func (r *Repository) clump(ctx context.Context, buf []byte, c blob.Clump) ([]byt
 		mem = new([]byte)
 	}
 	defer r.mem.Put(mem)
-	sealed, err := r.store.Get(ctx, packName(c.Pack), int64(c.Offset), int64(c.Length), *mem)
+	sealed, err := get(ctx, r.store, packName(c.Pack), int64(c.Offset), int64(c.Length), *mem)
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package repo_test
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"io/fs"
 	"log"
@@ -14,6 +13,7 @@ import (
 	"restante/repo"
 	"restante/seal"
 	"restante/storage"
+	"restante/storage/faulty"
 	"restante/storage/mem"
 )
 
@@ -106,23 +106,10 @@ func testLostPacks(t *testing.T, cutOff, freshCache bool) {
 	}
 }
 
-// denied is a storage in which some objects are not for this user to read.
-type denied struct {
-	storage.Store
-	prefix string
-}
-
-func (d denied) Get(ctx context.Context, name string, offset, length int64, buf []byte) ([]byte, error) {
-	if d.prefix != "" && strings.HasPrefix(name, d.prefix) {
-		return nil, fmt.Errorf("getting object %q: %w", name, fs.ErrPermission)
-	}
-	return d.Store.Get(ctx, name, offset, length, buf)
-}
-
 // Snapshots that are damaged, or not for this user to read, are left out,
 // counted, and told of once.
 func TestSnapshotsLeftOut(t *testing.T) {
-	d := &denied{Store: mem.New()}
+	d := faulty.New(mem.New())
 	f := newFixtureOn(t, d)
 	r := f.open(t)
 	var sessions []seal.Session
@@ -145,7 +132,8 @@ func TestSnapshotsLeftOut(t *testing.T) {
 	if err := f.store.Put(t.Context(), name, data); err != nil {
 		t.Fatal(err)
 	}
-	d.prefix = path.Join("snapshots", sessions[1].String())
+	denied := path.Join("snapshots", sessions[1].String())
+	d.Refuse(denied, fs.ErrPermission)
 	var warned bytes.Buffer
 	for _, warn := range []*log.Logger{nil, log.New(&warned, "", 0), log.New(&warned, "", 0)} {
 		all, err := r.Snapshots(t.Context(), warn)
@@ -154,10 +142,10 @@ func TestSnapshotsLeftOut(t *testing.T) {
 		}
 	}
 	text := warned.String()
-	if strings.Count(text, "\n") != 2 || !strings.Contains(text, name+" is damaged") || !strings.Contains(text, d.prefix) || !strings.Contains(text, "g+rwX,g+s") {
+	if strings.Count(text, "\n") != 2 || !strings.Contains(text, name+" is damaged") || !strings.Contains(text, denied) || !strings.Contains(text, "g+rwX,g+s") {
 		t.Errorf("warned of %q", text)
 	}
-	d.prefix = ""
+	d.Refuse("", nil)
 	if _, err := r.Snapshots(t.Context(), nil); err != nil || r.LeftOut() != 1 {
 		t.Errorf("%d left out, %v", r.LeftOut(), err)
 	}

@@ -152,7 +152,7 @@ func (r *Repository) directory(ctx context.Context, id blob.ID, size int64) ([]C
 	if err != nil {
 		return nil, err
 	}
-	trailer, err := r.store.Get(ctx, packName(id), size-trailerSize, trailerSize, nil)
+	trailer, err := get(ctx, r.store, packName(id), size-trailerSize, trailerSize, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -165,7 +165,7 @@ func (r *Repository) directory(ctx context.Context, id blob.ID, size int64) ([]C
 	if n > maxDirectory || n > size-prefixSize-trailerSize {
 		return nil, errDirectory
 	}
-	sealed, err := r.store.Get(ctx, packName(id), size-trailerSize-n, n, nil)
+	sealed, err := get(ctx, r.store, packName(id), size-trailerSize-n, n, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -184,7 +184,7 @@ func (r *Repository) packObject(ctx context.Context, id blob.ID) (*seal.Object, 
 	if obj, ok := r.boxes.get(id); ok {
 		return obj, nil
 	}
-	prefix, err := r.store.Get(ctx, packName(id), 0, int64(seal.PrefixSize(seal.ModePublic)), nil)
+	prefix, err := get(ctx, r.store, packName(id), 0, int64(seal.PrefixSize(seal.ModePublic)), nil)
 	if err != nil {
 		return nil, err
 	}

@@ -163,7 +163,7 @@ func putOnce(ctx context.Context, store storage.Store, name string, data []byte)
 // is known, else 0. A DamageError says that it has more; then no room was made for it.
 func getLimited(ctx context.Context, store storage.Store, name string, size, limit int64) ([]byte, error) {
 	if size == 0 {
-		_, err := store.Get(ctx, name, limit, 1, nil)
+		_, err := get(ctx, store, name, limit, 1, nil)
 		if err == nil {
 			size = limit + 1
 		} else if !errors.Is(err, storage.ErrShort) {
@@ -173,7 +173,7 @@ func getLimited(ctx context.Context, store storage.Store, name string, size, lim
 	if size > limit {
 		return nil, &DamageError{Object: name, Err: tooLarge(size, limit)}
 	}
-	data, err := store.Get(ctx, name, 0, -1, nil)
+	data, err := get(ctx, store, name, 0, -1, nil)
 	if err != nil {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"path"
 	"slices"
@@ -141,7 +140,7 @@ func (p *repairer) open(ctx context.Context, id blob.ID, size int64) (*surveyed,
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
-	if errors.Is(err, fs.ErrPermission) || errors.Is(err, seal.ErrTooNew) || errors.Is(err, storage.ErrNotFound) {
+	if errors.As(err, new(*UnreadableError)) || errors.Is(err, seal.ErrTooNew) || errors.Is(err, storage.ErrNotFound) {
 		return nil, fmt.Errorf("reading %s: %w", indexName(id), err)
 	}
 	if err != nil {

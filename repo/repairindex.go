@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
 	"slices"
 
@@ -130,7 +129,7 @@ func (p *indexRepair) directories(ctx context.Context) error {
 			return ctx.Err()
 		case errors.Is(err, storage.ErrNotFound):
 			delete(p.packs, id) // gone this moment
-		case errors.Is(err, fs.ErrPermission) || errors.Is(err, seal.ErrTooNew):
+		case errors.As(err, new(*UnreadableError)) || errors.Is(err, seal.ErrTooNew):
 			return fmt.Errorf("reading %s: %w", packName(id), err)
 		case err != nil:
 			p.errs[id] = err

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"slices"
 	"strings"
-	"syscall"
 
 	"restante/blob"
 	"restante/index"
@@ -39,7 +38,8 @@ var ErrNoPack = errors.New("there is no such pack")
 
 // RepairPacks saves what is intact of damaged packs, and takes them away: those
 // that only names, those that are noted as damaged, and those that are gone or have
-// another length than the index says. One of which nobody knows what is in it stays. It needs an owner's key, to prove each piece
+// another length than the index says. One of which nobody knows what is in it stays. Where one
+// cannot be read it returns the UnreadableError, and has taken nothing away. It needs an owner's key, to prove each piece
 // that it saves; else it returns ErrCannotRead.
 //
 // The order: a record of the damage; packs with what is intact, and index objects
@@ -384,12 +384,12 @@ func (p *packsRepair) clump(ctx context.Context, c blob.Clump) ([]byte, error) {
 		if err == nil {
 			return raw, nil
 		}
-		_, failed := p.r.store.Get(ctx, packName(c.Pack), int64(c.Offset), int64(c.Length), nil)
+		_, failed := get(ctx, p.r.store, packName(c.Pack), int64(c.Offset), int64(c.Length), nil)
 		switch {
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
-		case failed != nil && !isLoss(failed) && !errors.Is(failed, syscall.EIO): // a bad sector is damage
-			return nil, fmt.Errorf("reading %s: %w", packName(c.Pack), failed)
+		case errors.As(failed, new(*UnreadableError)):
+			return nil, failed
 		case failed != nil || try > 0: // else reading may have failed but for now
 			return nil, nil
 		}

@@ -49,6 +49,27 @@ func (e *DamageError) Error() string {
 }
 func (e *DamageError) Unwrap() error { return e.Err }
 
+// An UnreadableError says that an object is there and cannot be read: this user may
+// not, or a disk or a network fails. It says nothing of what the object holds: that is
+// not lost for all that is known.
+type UnreadableError struct {
+	Object string // its name in the storage
+	Err    error
+}
+
+func (e *UnreadableError) Error() string { return e.Err.Error() } // which names the object
+func (e *UnreadableError) Unwrap() error { return e.Err }
+
+// get is the Get of a store; an error that does not say that bytes are missing, or that
+// the context is done, is an UnreadableError.
+func get(ctx context.Context, store storage.Store, name string, offset, length int64, buf []byte) ([]byte, error) {
+	data, err := store.Get(ctx, name, offset, length, buf)
+	if err != nil && ctx.Err() == nil && !isLoss(err) {
+		return nil, &UnreadableError{Object: name, Err: err}
+	}
+	return data, err
+}
+
 // A Repository is an open repository. Its methods may be called by several
 // goroutines at once.
 type Repository struct {

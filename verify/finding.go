@@ -20,14 +20,17 @@ const (
 	maxWhat  = 5       // flaws of one object that are told
 )
 
-// A Finding is one object that is damaged.
+// A Finding is one object that is damaged, or that cannot be read.
 type Finding struct {
 	// Object is its name in the storage; "index/" when an index object is gone
 	// of which nothing but that is known.
 	Object string `json:"object" doc:"its name in the storage"`
 	What   string `json:"what" doc:"what is wrong with it"`
-	Lost   Lost   `json:"lost" doc:"what can therefore not be read, as far as that can be told"`
-	Hint   string `json:"hint" doc:"what helps"`
+	// Unreadable says that no damage is known: this user may not read the object, or
+	// the storage fails.
+	Unreadable bool   `json:"unreadable" doc:"it is not known to be damaged, but cannot be read; nothing counts as lost by that"`
+	Lost       Lost   `json:"lost" doc:"what can therefore not be read, as far as that can be told"`
+	Hint       string `json:"hint" doc:"what helps"`
 }
 
 // Lost says what cannot be read because of a damage.
@@ -49,6 +52,7 @@ type finding struct {
 	object  string
 	what    []string
 	further int    // flaws that are not in what
+	damaged bool   // else nothing is known but that it cannot be read
 	hint    string // "" for that of its part
 	copied  bool   // every piece that is damaged in it can be read elsewhere
 
@@ -98,8 +102,21 @@ func (c *checker) find(object string) *finding {
 	return f
 }
 
-// tell adds a flaw to the finding, once.
+// tell adds a damage to the finding, once.
 func (f *finding) tell(what string) {
+	f.damaged = true
+	f.add(what)
+}
+
+// flaw adds an error about the object: damage, or that it cannot be read.
+func (f *finding) flaw(err error) {
+	f.damaged = f.damaged || !isUnreadable(err)
+	f.add(reason(err))
+}
+
+func isUnreadable(err error) bool { return errors.As(err, new(*repo.UnreadableError)) }
+
+func (f *finding) add(what string) {
 	switch {
 	case slices.Contains(f.what, what):
 	case len(f.what) == maxWhat:
@@ -116,14 +133,18 @@ func (c *checker) damaged(ctx context.Context, object string, err error) (*findi
 		return nil, ctx.Err()
 	}
 	f := c.find(object)
-	f.tell(reason(err))
+	f.flaw(err)
 	return f, nil
 }
 
 // reason leaves out the object that the finding names anyway.
 func reason(err error) string {
+	var u *repo.UnreadableError
 	var d *repo.DamageError
-	if errors.As(err, &d) {
+	switch {
+	case errors.As(err, &u):
+		return fmt.Sprintf("it cannot be read: %v", u.Err)
+	case errors.As(err, &d):
 		err = d.Err
 	}
 	return err.Error()
@@ -134,9 +155,12 @@ func reason(err error) string {
 // the error instead when that is of the check itself.
 func (c *checker) blame(ctx context.Context, snapshotID string, page blob.ID, err error) (*finding, error) {
 	var d *repo.DamageError
+	var u *repo.UnreadableError
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
+	case errors.As(err, &u):
+		return c.damaged(ctx, u.Object, err)
 	case errors.As(err, &d):
 		f := c.find(d.Object)
 		if p := c.packOf(d.Object); p == nil || p.suspect == nil { // else it was told already
@@ -171,17 +195,22 @@ func (c *checker) lacks(id blob.ID) *finding {
 }
 
 // absence returns the finding about what the index does not name: that of the
-// index object that cannot be opened, if there is one such.
+// index object that cannot be opened, if there is one such, or of one that cannot be
+// read, which may name it.
 func (c *checker) absence() *finding {
-	if len(c.broken) == 1 {
-		return c.broken[0]
+	for _, f := range c.broken {
+		if len(c.broken) == 1 || !f.damaged {
+			return f
+		}
 	}
-	return c.find(string(repo.Indexes) + "/")
+	f := c.find(string(repo.Indexes) + "/")
+	f.damaged = true
+	return f
 }
 
-// lose adds a file to what is lost.
+// lose adds a file to what is lost, unless nothing is known to be.
 func (c *checker) lose(f *finding, k snapshot.Key) {
-	if f.keys[k] {
+	if f.keys[k] || !f.damaged {
 		return
 	}
 	if c.keep == 0 || len(f.keys) == maxKnown {
@@ -200,11 +229,11 @@ func (c *checker) lose(f *finding, k snapshot.Key) {
 func (c *checker) finish() *Report {
 	switch n := len(c.missing); {
 	case n == 1:
-		c.absence().tell("1 piece that snapshots need is in no index object that can be read")
+		c.absence().add("1 piece that snapshots need is in no index object that can be read")
 	case n > maxKnown:
-		c.absence().tell(fmt.Sprintf("more than %d pieces that snapshots need are in no index object that can be read", maxKnown))
+		c.absence().add(fmt.Sprintf("more than %d pieces that snapshots need are in no index object that can be read", maxKnown))
 	case n > 1:
-		c.absence().tell(fmt.Sprintf("%d pieces that snapshots need are in no index object that can be read", n))
+		c.absence().add(fmt.Sprintf("%d pieces that snapshots need are in no index object that can be read", n))
 	}
 	c.report.losing, c.report.suspects = map[string]bool{}, map[blob.ID]bool{}
 	gone, named := 0, 0
@@ -236,7 +265,7 @@ func (c *checker) finish() *Report {
 }
 
 func (f *finding) result() Finding {
-	out := Finding{Object: f.object, What: strings.Join(f.what, "; "), Hint: f.hint}
+	out := Finding{Object: f.object, What: strings.Join(f.what, "; "), Hint: f.hint, Unreadable: !f.damaged}
 	if f.further > 0 {
 		out.What += fmt.Sprintf("; and %d more", f.further)
 	}

@@ -11,15 +11,20 @@ import (
 // the whole store when what is known to be lost is not what it was, and so it does
 // with a new cache; then it stores the pieces that the index does not name.
 const (
-	copyBack  = "copy it back from another copy of the repository"
-	readAll   = "restante backup, which reads the whole store and stores again what is still in it"
-	listLost  = "restante repair snapshots lists what stays lost as lost"
+	copyBack       = "copy it back from another copy of the repository"
+	readAll        = "restante backup, which reads the whole store and stores again what is still in it"
+	listLost       = "restante repair snapshots lists what stays lost as lost"
+	unreadableHint = "let this user read it, or see to the disk or the network, then check again; until then nothing counts as lost, and no repair touches it. " +
+		"What a disk gives no more in part, copy with ddrescue and put in its place: then a repair saves the rest"
 	saveWhole = "restante repair packs saves what is intact in it and takes it away"
 )
 
 // hint says what helps now against the damage of one object. It promises no
 // more than the commands that there are keep.
 func (c *checker) hint(f *finding) string {
+	if !f.damaged {
+		return unreadableHint
+	}
 	part, err := repo.PartOf(f.object)
 	if err != nil {
 		if f.object == string(repo.Indexes)+"/" {

@@ -92,6 +92,8 @@ func (c *keyless) wasRead(res packResult) {
 
 func (c *keyless) damaged(object string, err error) {
 	f := finding{object: object, hint: copyBack + "; restante check with a key tells what is lost and what else helps"}
-	f.tell(reason(err))
+	if f.flaw(err); !f.damaged {
+		f.hint = unreadableHint
+	}
 	c.report.Findings = append(c.report.Findings, f.result())
 }

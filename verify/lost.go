@@ -28,6 +28,9 @@ const maxRanges = 1000
 
 // loseRange adds all that is on a page and below it to what is lost.
 func (c *checker) loseRange(f *finding, p ref) {
+	if !f.damaged {
+		return
+	}
 	f.unnamed += p.counts.Files
 	if len(f.ranges) < maxRanges {
 		f.ranges = append(f.ranges, keyRange{after: p.after, last: p.last, bound: p.bound, all: p.isRoot})
@@ -40,7 +43,7 @@ func (c *checker) attribute(ctx context.Context) error {
 	told := map[mapFinding]bool{}
 	for i := range c.snapshots {
 		s := &c.snapshots[i]
-		if f := c.maps[s.mailboxes]; f != nil {
+		if f := c.maps[s.mailboxes]; f != nil && f.damaged {
 			f.snapshots.add(s.id)
 		}
 		if len(c.hit) == 0 {
@@ -52,6 +55,9 @@ func (c *checker) attribute(ctx context.Context) error {
 			return err
 		}
 		for _, f := range found {
+			if !f.damaged {
+				continue
+			}
 			f.snapshots.add(s.id)
 			at := mapFinding{s.mailboxes, f}
 			if told[at] {

@@ -136,7 +136,7 @@ func (c *checker) compare(id blob.ID, d reading) {
 	p.took(d)
 	for _, err := range d.damage {
 		p.suspect = c.find(repo.PackName(id))
-		p.suspect.tell(reason(err))
+		p.suspect.flaw(err)
 	}
 	if !d.directory {
 		return

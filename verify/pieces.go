@@ -2,8 +2,10 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"restante/blob"
 	"restante/repo"
@@ -124,7 +126,15 @@ func (c *checker) prove(ctx context.Context, doubts []doubt) error {
 		pieces[i] = repo.Located{ID: d.id, Place: d.place}
 	}
 	lost := make([]bool, len(doubts))
+	var mu sync.Mutex // of findings
 	err := c.r.EachPiece(ctx, pieces, func(i int, _ []byte, err error) error {
+		var u *repo.UnreadableError
+		if errors.As(err, &u) { // what is there may be whole
+			mu.Lock()
+			defer mu.Unlock()
+			c.find(u.Object).flaw(err)
+			return nil
+		}
 		lost[i] = err != nil
 		return nil
 	})

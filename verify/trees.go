@@ -52,7 +52,7 @@ func (c *checker) records(ctx context.Context) error {
 		}
 		if err != nil {
 			f, err := c.damaged(ctx, name, err)
-			if err == nil {
+			if err == nil && f.damaged {
 				f.snapshots.add(strings.TrimPrefix(name, string(repo.Snapshots)+"/"))
 			}
 			return err

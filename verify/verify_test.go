@@ -22,7 +22,7 @@ func TestSound(t *testing.T) {
 		report := f.check(t, readData)
 		wantLines(t, f.render(report), nil)
 		wantLines(t, report.Notes, nil)
-		if report.Objects != 15 || report.Packs != 4 || report.Snapshots != 2 || report.Pages < 10 || report.Pieces < 700 {
+		if report.Objects != 15 || report.Packs != 4 || report.Snapshots != 2 || report.Pages < 7 || report.Pieces < 700 {
 			t.Errorf("the report counts wrongly: %+v", report)
 		}
 		if readData && report.BytesRead < 500_000 {

@@ -30,6 +30,7 @@ func newCauses(out *output) *causes { return &causes{out: out, count: map[string
 func (c *causes) warn(path string, err error) {
 	var gap *snapshot.Gap
 	switch {
+	case isUnreadable(err):
 	case errors.As(err, &gap):
 		c.damaged += gap.Counts.Entries
 	case isDamage(err):
@@ -74,7 +75,11 @@ func (c *causes) end() {
 // object, or the error at the bottom.
 func causeOf(err error) string {
 	var damage *repo.DamageError
-	if errors.As(err, &damage) {
+	var unreadable *repo.UnreadableError
+	switch {
+	case errors.As(err, &unreadable):
+		return "object " + unreadable.Object + " cannot be read"
+	case errors.As(err, &damage):
 		return "object " + damage.Object + " is damaged"
 	}
 	for {

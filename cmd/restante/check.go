@@ -31,7 +31,9 @@ by a hash of their bytes, so who keeps a copy of the repository finds bytes that
 have rotted. What is lost by them it cannot tell.
 
 What is damaged is printed, an object each: what is wrong, what is lost by it,
-and what helps. Then the exit code is 4. Packs that are damaged are noted in the
+and what helps. Then the exit code is 4. What cannot be read, because this user
+may not or a disk fails, is printed too, and does not count as lost; if that is
+all, the exit code is 3. Packs that are damaged are noted in the
 repository: the next backup reads the whole store and stores again what it has of
 what was there. A pack that was copied back is read, and its note goes.
 
@@ -121,10 +123,30 @@ func (a *app) runCheck(ctx context.Context, out *output, o *checkOptions) error 
 	} else {
 		err = printCheck(out, report)
 	}
-	if n := uint64(len(report.Findings)); err == nil && n > 0 {
-		return outcome{exitDamage, cli.Count(n, "object is", "objects are") + " damaged"}
+	if err != nil {
+		return err
 	}
-	return err
+	return checkOutcome(report)
+}
+
+// checkOutcome says what came out: damage, or that not all could be checked.
+func checkOutcome(report *verify.Report) error {
+	unreadable := uint64(0)
+	for _, f := range report.Findings {
+		if f.Unreadable {
+			unreadable++
+		}
+	}
+	text := cli.Count(unreadable, "object", "objects") + " could not be read, and nothing is known of what is there"
+	switch damaged := uint64(len(report.Findings)) - unreadable; {
+	case damaged > 0 && unreadable > 0:
+		return outcome{exitDamage, cli.Count(damaged, "object is", "objects are") + " damaged\n" + text}
+	case damaged > 0:
+		return outcome{exitDamage, cli.Count(damaged, "object is", "objects are") + " damaged"}
+	case unreadable > 0:
+		return outcome{exitIncomplete, text}
+	}
+	return nil
 }
 
 // historyName returns the name of the file below a repository's cache in which check

@@ -110,7 +110,7 @@ func exitCode(err error) int {
 		return exitBusy
 	case errors.Is(err, repo.ErrWrongKey):
 		return exitWrongPassword
-	case isDamage(err):
+	case isDamage(err) && !isUnreadable(err):
 		return exitDamage
 	}
 	return exitFailed
@@ -122,14 +122,19 @@ func isDamage(err error) bool {
 		errors.Is(err, repo.ErrMissingPiece) || errors.Is(err, snapshot.ErrDamaged) || errors.Is(err, restore.ErrDamaged)
 }
 
-// isLocal reports whether err is damage beside which other things are whole:
-// not that of the index, without which nothing is found.
+// isUnreadable reports whether err says that something of the repository is there and
+// cannot be read.
+func isUnreadable(err error) bool { return errors.As(err, new(*repo.UnreadableError)) }
+
+// isLocal reports whether err, that something is damaged or cannot be read, leaves
+// other things as they are: not that of the index, without which nothing is found.
 func isLocal(ctx context.Context, err error) bool {
 	var damage *repo.DamageError
-	if errors.As(err, &damage) && strings.HasPrefix(damage.Object, "index/") {
+	var unreadable *repo.UnreadableError
+	if errors.As(err, &damage) && strings.HasPrefix(damage.Object, "index/") || errors.As(err, &unreadable) && strings.HasPrefix(unreadable.Object, "index/") {
 		return false
 	}
-	return ctx.Err() == nil && isDamage(err)
+	return ctx.Err() == nil && (isDamage(err) || isUnreadable(err))
 }
 
 // hint says what the user can do about err, or nothing.
@@ -175,6 +180,8 @@ func (a *app) hint(ran *cobra.Command, err error) string {
 		return "is all of the repository there? put snapshots/ back from a copy; if nothing is to be kept, add --force"
 	case errors.Is(err, repo.ErrMostGone):
 		return "is all of the repository mounted? if the packs are gone for good, add --force"
+	case isUnreadable(err):
+		return "let this user read it, or see to the disk or the network, then run this again; nothing counts as lost because of it"
 	case isDamage(err):
 		return damageHint(err)
 	case errors.Is(err, errEstimate):

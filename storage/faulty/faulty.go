@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 	"sync"
 
 	"restante/storage"
@@ -83,6 +84,9 @@ type Store struct {
 	fired  bool
 	dead   bool
 	staged int // begun and neither committed nor discarded
+
+	refused  string // what names of objects begin with that no Get returns; "" for none
+	refusing error
 }
 
 // New returns a Store without faults around inner.
@@ -100,6 +104,25 @@ func (s *Store) Arm(f Fault) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault, s.calls, s.fired, s.dead = &f, 0, false, false
+}
+
+// Refuse makes each Get of an object whose name begins with prefix fail with err, as
+// where a user may not read it or a disk has bad sectors. It takes the place of the last
+// call; with "" nothing is refused. It has nothing to do with a Fault.
+func (s *Store) Refuse(prefix string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.refused, s.refusing = prefix, err
+}
+
+// refuses returns why an object cannot be read, nil if it can.
+func (s *Store) refuses(name string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.refused == "" || !strings.HasPrefix(name, s.refused) {
+		return nil
+	}
+	return fmt.Errorf("getting object %q: %w", name, s.refusing)
 }
 
 // Fired reports whether the Fault has struck.
@@ -185,6 +208,9 @@ func (s *Store) Put(ctx context.Context, name string, data []byte) error {
 func (s *Store) Get(ctx context.Context, name string, offset, length int64, buf []byte) ([]byte, error) {
 	var data []byte
 	err := s.do(Get, fmt.Sprintf("getting object %q", name), func() (err error) {
+		if err := s.refuses(name); err != nil {
+			return err
+		}
 		data, err = s.inner.Get(ctx, name, offset, length, buf)
 		return err
 	})

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -32,6 +34,32 @@ func TestStore(t *testing.T) {
 		s.Arm(faulty.Fault{Call: 1 << 30, Dead: true})
 		return s
 	})
+}
+
+// What is refused cannot be read, and all else is as it was.
+func TestRefuse(t *testing.T) {
+	s := faulty.New(mem.New())
+	for _, name := range []string{"a/1", "a/2", "b"} {
+		if err := s.Put(t.Context(), name, []byte(name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(refused string) {
+		t.Helper()
+		for name := range objects(t, s) {
+			data, err := s.Get(t.Context(), name, 0, -1, nil)
+			if is := refused != "" && strings.HasPrefix(name, refused); is != errors.Is(err, fs.ErrPermission) || !is && string(data) != name {
+				t.Errorf("with %q refused, %q is %q, %v", refused, name, data, err)
+			}
+		}
+		if s.Fired() {
+			t.Error("Fired, unarmed")
+		}
+	}
+	for _, refused := range []string{"a/", "b", ""} {
+		s.Refuse(refused, fs.ErrPermission)
+		want(refused)
+	}
 }
 
 // script makes each operation once and returns the errors by step.
