@@ -142,6 +142,19 @@ var packDamages = []packDamage{
 	{"a clump", func(t *testing.T, h *hoard, store storage.Store, _ string) { h.spoil(t, store) }, 7, true},
 	{"a directory", func(t *testing.T, _ *hoard, store storage.Store, name string) { flipByte(t, store, name, -100) }, 8, true},
 	{"padding", func(t *testing.T, _ *hoard, store storage.Store, name string) { flipByte(t, store, name, 100_000) }, 8, true},
+	{"a magic", func(t *testing.T, _ *hoard, store storage.Store, name string) { flipByte(t, store, name, 3) }, 8, true},
+	{"a header", func(t *testing.T, _ *hoard, store storage.Store, name string) {
+		overwrite(t, store, name, 0, seal.HeaderSize)
+	}, 8, true},
+	{"a session and who signed", func(t *testing.T, _ *hoard, store storage.Store, name string) { overwrite(t, store, name, 40, 50) }, 8, true},
+	{"a header and a clump", func(t *testing.T, h *hoard, store storage.Store, name string) {
+		h.spoil(t, store)
+		overwrite(t, store, name, 0, seal.HeaderSize)
+	}, 7, true},
+	{"a directory and a clump", func(t *testing.T, h *hoard, store storage.Store, name string) {
+		h.spoil(t, store)
+		overwrite(t, store, name, int(objects(t, store)[name])-300, int(objects(t, store)[name]))
+	}, 7, true},
 	{"an encapsulation", func(t *testing.T, _ *hoard, store storage.Store, name string) { flipByte(t, store, name, 500) }, 0, true},
 	{"missing", func(t *testing.T, _ *hoard, store storage.Store, name string) { remove(t, store, name) }, 0, false},
 	{"cut off", func(t *testing.T, _ *hoard, store storage.Store, name string) {
@@ -154,6 +167,20 @@ var packDamages = []packDamage{
 			t.Fatal(err)
 		}
 	}, -1, false},
+}
+
+// overwrite puts zeros in the place of some bytes of an object.
+func overwrite(t *testing.T, store storage.Store, name string, from, to int) {
+	t.Helper()
+	data, err := store.Get(t.Context(), name, 0, -1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clear(data[from:to])
+	remove(t, store, name)
+	if err := store.Put(t.Context(), name, data); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Whatever is damaged of a pack: what can be read is saved, and the rest goes.

@@ -36,7 +36,8 @@ var ErrBrokenIndex = errors.New("an index object is damaged")
 // ErrNoPack is returned for a pack that neither the storage nor the index has.
 var ErrNoPack = errors.New("there is no such pack")
 
-// RepairPacks saves what is intact of damaged packs, and takes them away: those
+// RepairPacks saves what is intact of damaged packs, also where the directory is damaged, of which
+// the index knows what it says, or the header, which says nothing that is not known, and takes them away: those
 // that only names, those that are noted as damaged, and those that are gone or have
 // another length than the index says. One of which nobody knows what is in it stays. Where one
 // cannot be read it returns the UnreadableError, and has taken nothing away. It needs an owner's key, to prove each piece
@@ -69,6 +70,8 @@ type packsRepair struct {
 	out     *PacksRepair
 	targets map[blob.ID]*target
 	comp    *compressor
+
+	sessions []seal.Session // that are known, once a header is to be mended
 }
 
 // A target is a pack that is taken away.
@@ -78,6 +81,7 @@ type target struct {
 	kind   seal.Kind
 	clumps []ClumpInfo // as far as is known
 	there  bool
+	mended *seal.Object // of which the header is damaged, and known all the same; else nil
 	result RepairedPack
 	lost   []blob.ID // pieces that could not be read
 }
@@ -187,6 +191,9 @@ func (p *packsRepair) look(ctx context.Context, id blob.ID, sizes map[blob.ID]in
 		return p.fromIndex(ctx, id, t)
 	}
 	t.there = true
+	if err := p.mendHeader(ctx, id, size, t); err != nil {
+		return err
+	}
 	check, err := p.r.CheckPack(ctx, id, size, func(n int64) { p.opts.Progress(0, uint64(n)) })
 	p.opts.Progress(1, 0)
 	if err != nil {
@@ -205,6 +212,10 @@ func (p *packsRepair) look(ctx context.Context, id blob.ID, sizes map[blob.ID]in
 		t.damage = *check.Note
 	}
 	t.why, t.clumps = whyDamaged(check, size, want), check.Clumps
+	if t.mended != nil { // nobody else can read it
+		t.why = "its header is damaged; " + t.why
+		t.damage = Damage{Pack: id, Whole: true}
+	}
 	if check.Clumps == nil && !named {
 		p.out.Kept = append(p.out.Kept, Replaced{packName(id), t.why})
 		return nil
@@ -216,6 +227,18 @@ func (p *packsRepair) look(ctx context.Context, id blob.ID, sizes map[blob.ID]in
 	obj, err := p.r.packObject(ctx, id)
 	if err == nil {
 		t.kind = obj.Header.Kind
+	}
+	return err
+}
+
+// mendHeader has the pack read as if its header were not damaged, if it is and that can be.
+func (p *packsRepair) mendHeader(ctx context.Context, id blob.ID, size int64, t *target) (err error) {
+	t.mended, err = p.mend(ctx, id, size)
+	if isLoss(err) {
+		return nil // the check tells
+	}
+	if t.mended != nil {
+		p.r.boxes.put(id, t.mended)
 	}
 	return err
 }
@@ -282,6 +305,9 @@ func (p *packsRepair) avoid() {
 // save stores anew what can be read of a pack and is nowhere else.
 func (p *packsRepair) save(ctx context.Context, id blob.ID, t *target) error {
 	t.result = RepairedPack{Object: packName(id), Why: t.why}
+	if t.mended != nil {
+		p.r.boxes.put(id, t.mended) // there may have been many others since
+	}
 	for i := range t.clumps {
 		if err := p.saveClump(ctx, id, &t.clumps[i], t); err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"sync"
 )
 
@@ -97,6 +98,29 @@ func (k *Keys) OpenObject(b []byte) (*Object, error) {
 		return nil, fmt.Errorf("opening %v: exporting key: %w", h.Kind, err)
 	}
 	return k.object(h, prefix, secret)
+}
+
+// Mend opens an object with a damaged header, of which all else of the prefix is whole. It
+// puts each of headers, of which the kind, mode, session and signer count, in the place
+// of the one that is there. proves tells from the directory's box whether it is the right
+// one; the object that it gets has no Content. Mend returns nil if none is.
+func (k *Keys) Mend(prefix []byte, headers iter.Seq[Header], proves func(*Object) bool) (*Object, error) {
+	for h := range headers {
+		h.Version, h.Suite, h.Epoch, h.Repo = version, suite, epoch, k.Repo
+		size := PrefixSize(h.Mode)
+		if h.check() != nil || len(prefix) < size {
+			continue
+		}
+		mended := append(h.encode(), prefix[HeaderSize:size]...)
+		o, err := k.object(h, mended, nil)
+		if err != nil {
+			return nil, err
+		}
+		if proves(o) {
+			return k.OpenObject(mended)
+		}
+	}
+	return nil, nil
 }
 
 func infoOf(header []byte) []byte { return append([]byte(hpkeInfo), header...) }

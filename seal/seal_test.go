@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -195,6 +196,39 @@ func TestTamperedPrefix(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// An object is opened whose header is damaged when the right one is among those tried.
+func TestMend(t *testing.T) {
+	k := newOwner(t)
+	made := newObject(t, k, seal.KindTreePack, seal.ModePublic)
+	content, directory := made.Content.Seal(nil, []byte("content"), 'c', 5), made.Directory.Seal(nil, []byte("length"), 'l', 0)
+	proves := func(o *seal.Object) bool {
+		_, err := o.Directory.Open(nil, directory, 'l', 0)
+		return err == nil
+	}
+	damaged := bytes.Clone(made.Prefix)
+	clear(damaged[:seal.HeaderSize])
+	right := seal.Header{Kind: seal.KindTreePack, Mode: seal.ModePublic, Session: made.Header.Session, Signer: made.Header.Signer}
+	wrong := []seal.Header{{}, right, right}
+	wrong[1].Kind, wrong[2].Session = seal.KindDataPack, seal.Session{8}
+	if o, err := k.Mend(damaged, slices.Values(wrong), proves); o != nil || err != nil {
+		t.Errorf("with wrong headers: %v, %v", o, err)
+	}
+	o, err := k.Mend(damaged, slices.Values(append(wrong, right)), proves)
+	if err != nil || o == nil || !bytes.Equal(o.Prefix, made.Prefix) {
+		t.Fatalf("with the right one: %v, %v", o, err)
+	}
+	if got, err := o.Content.Open(nil, content, 'c', 5); string(got) != "content" || err != nil {
+		t.Errorf("the content is %q, %v", got, err)
+	}
+	if o, err := k.Mend(damaged[:70], slices.Values([]seal.Header{right}), proves); o != nil || err != nil {
+		t.Errorf("cut off: %v, %v", o, err)
+	}
+	damaged[500] ^= 1
+	if o, err := k.Mend(damaged, slices.Values([]seal.Header{right}), proves); o != nil || err != nil {
+		t.Errorf("with a damaged encapsulation: %v, %v", o, err)
 	}
 }
 
