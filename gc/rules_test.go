@@ -257,6 +257,30 @@ func TestTwoPrunes(t *testing.T) {
 	}
 }
 
+// A prune that has nothing to delete takes away nothing either when another has begun.
+func TestTidyingAfterAnother(t *testing.T) {
+	f := newFixture(t)
+	f.forget(f.backup("a"))
+	f.mustPrune()
+	f.forget(f.backup("b"))
+	before := slices.Concat(f.names("marks/"), f.names("intents/"))
+	f.nth(3, "list", "intents/", func() {
+		if err := f.openWith(f.store.Store, io.Discard).PutMark(t.Context(), repo.Mark{Number: 77}); err != nil {
+			t.Fatal(err)
+		}
+	})
+	report, err := f.prune(grace(time.Hour))
+	f.store.before = nil
+	own, other := repo.MarkName(2), repo.MarkName(77)
+	want := append(before, own, other)
+	slices.Sort(want)
+	if got := slices.Sorted(slices.Values(slices.Concat(f.names("marks/"), f.names("intents/")))); !errors.Is(err, repo.ErrPruning) || !slices.Equal(got, want) {
+		t.Errorf("%+v, %v: there are %q, not %q", report, err, got, want)
+	}
+	f.mustPrune()
+	f.sound()
+}
+
 // A prune that another has overtaken says so, whatever it finds gone because of that.
 func TestOvertaken(t *testing.T) {
 	every, tried := torture.Rounds(5, 1), 0
