@@ -1,6 +1,51 @@
 package main
 
 // mutations are the rules of DESIGN.md, section 5, and those of the layers below.
+// What it takes that nothing is lost while backups go on, and which rules say it:
+//
+//   - A session puts its intent, with its parent's root ("the intent of a backup
+//     has the parent's root"), then lists marks ("the intent comes before the
+//     marks are listed"), puts which it saw ("a session says which marks it
+//     saw"), then syncs the index and lists packs ("marks come before the index
+//     is listed", "the index comes before the packs are listed", "a session reads
+//     the index anew"), then looks whether its parent is still listed ("a backup
+//     confirms its parent", "a forgotten parent is none").
+//   - What is under a mark that it saw counts as absent: the five rules "what is
+//     under a mark …" and "what may be under a mark …", and "a backup asks what it may take over".
+//   - A prune lists packs, snapshots, sessions, the index, in this order: "packs
+//     are listed before snapshots", "snapshots are listed before sessions", "the index is read after
+//     snapshots are listed".
+//   - Roots are snapshots and the parents of open sessions: "snapshots are
+//     roots", "what cannot be read is needed", "parents of open sessions are
+//     roots". What an open session has put stays: "packs of open sessions are
+//     left alone".
+//   - What is deleted is needed by nobody now, and every open session has seen
+//     its mark: "after the mark all is looked at again", "what turns out to be
+//     needed stays", "every open session has seen the mark of what is deleted".
+//     No clocks are compared: "ages are of this machine's clock, which may be set
+//     back".
+//   - A session ends by one exclusive Put: "one name ends a session", "a put finds
+//     its own bytes only", "a put whose answer was lost is looked up", "the
+//     tombstone of others stays".
+//   - Only a prune ends others, by what it has seen itself: "a session whose
+//     process lives is not ended", "a session of another machine is ended after a
+//     while". It removes intents when they say nothing any more, and what was seen first: "what a
+//     session has seen goes before its intent".
+//   - Marks have numbers that are taken once, and only the highest deletes: "a
+//     mark's number is taken once", "a mark's number does not come again", "only
+//     the highest mark deletes", "who was overtaken deletes nothing", "who was
+//     overtaken tidies nothing", "who was overtaken takes back what was merged".
+//   - What is needed has a copy under no mark: "what is needed counts to packs
+//     under no mark", "a pack is rewritten elsewhere", "copies come before the mark of what is
+//     rewritten", "of a rewritten pack nothing is needed that was not copied".
+//   - Commits go packs, index, snapshot: "packs come before the index", "packs
+//     come before the snapshot", "the index comes before the snapshot". Deleting
+//     goes the other way: "out of the index, then the pack", "the pack, then its
+//     mark", "the smaller index object comes before the larger goes", "the merged
+//     index object comes before the others go".
+//   - Damage is a mark too: "damage counts as absent", "damaged packs are not
+//     adopted", "packs that are gone count as absent".
+//   - What was listed may not be durable: the rules on who settles.
 var mutations = []mutation{
 	// A session.
 	{"the intent comes before the marks are listed", "repo/session.go", []edit{{
@@ -130,6 +175,12 @@ var mutations = []mutation{
 		"	if err := p.readIndex(ctx); err != nil {\n		return err\n	}\n	closed, err := p.listEnded(ctx)\n	if err != nil {\n		return err\n	}\n	var found []seal.Session\n"}, {
 		"	if err := p.readIndex(ctx); err != nil {\n		return err\n	}\n	if err := p.reach.walk(ctx, pages, false)", "	if err := p.reach.walk(ctx, pages, false)"}},
 		[]string{"./gc TestBackupsWhilePruning"}},
+	{"snapshots are roots", "gc/observe.go", []edit{{
+		"	if err := p.reach.walk(ctx, pages, false); err != nil {", "	if err := p.reach.walk(ctx, pages[:0], false); err != nil {"}},
+		[]string{"./gc TestPrune TestRepack"}},
+	{"what cannot be read is needed", "gc/observe.go", []edit{{
+		"		if err != nil {\n			return err\n		}\n		delete(p.tombs, o.ID)\n", "		if err != nil {\n			return nil\n		}\n		delete(p.tombs, o.ID)\n"}},
+		[]string{"./gc TestDamagedSnapshot"}},
 	{"parents of open sessions are roots", "gc/observe.go", []edit{{
 		"	if err := p.reach.walk(ctx, parents, true); err != nil {", "	if err := p.reach.walk(ctx, parents[:0], true); err != nil {"}},
 		[]string{"./gc TestParentForgottenInTheMiddle TestParentForgottenWhileListing"}},
@@ -137,6 +188,12 @@ var mutations = []mutation{
 		[]string{"./gc TestPacksOfOpenSessionsStay"}},
 	{"every open session has seen the mark of what is deleted", "gc/sweep.go", []edit{{"		case i >= 0:\n", "		case i >= len(p.open):\n"}},
 		[]string{"./gc TestSessionThatHasNotSeenTheMark"}},
+	{"a session whose process lives is not ended", "gc/observe.go", []edit{{
+		"	if s.Intent != nil && p.opts.lives(s.Intent) {\n		return false, nil\n	}\n", ""}},
+		[]string{"./gc TestExpire"}},
+	{"a session of another machine is ended after a while", "gc/observe.go", []edit{{
+		"	_, over := p.memo.until(string(repo.Intents)+\"/\"+id.String(), p.opts.Expire)\n	return over && ", "	return "}},
+		[]string{"./gc TestExpire"}},
 	{"grace", "gc/sweep.go", []edit{{"		case !over:\n", "		case !over && false:\n"}}, []string{"./gc TestGrace"}},
 	{"min-age", "gc/choose.go", []edit{{"least); !over {", "least); !over && false {"}}, []string{"./gc TestMinAge"}},
 	{"what an interrupted session left stays for longer", "gc/choose.go", []edit{{
@@ -152,6 +209,12 @@ var mutations = []mutation{
 		[]string{"./gc TestSessionsWhileMarking TestParentForgottenWhileListing TestTwoPrunes"}},
 	{"only the highest mark deletes", "gc/observe.go", []edit{{"strings.Compare(name, own)) > 0 {", "strings.Compare(name, own)) > 1 {"}},
 		[]string{"./gc TestTwoPrunes"}},
+	{"who was overtaken deletes nothing", "gc/sweep.go", []edit{{
+		"	if err := p.checkTurn(ctx); err != nil {\n		return err\n	}\n	heads, err", "	heads, err"}},
+		[]string{"./gc TestTwoPrunes"}},
+	{"who was overtaken tidies nothing", "gc/sweep.go", []edit{{
+		"	if err := p.checkTurn(ctx); err != nil {\n		return err\n	}\n	left := ", "	left := "}},
+		[]string{"./gc TestTidyingAfterAnother"}},
 	{"a mark's number is taken once", "repo/marks.go", []edit{{
 		"	if errors.Is(err, storage.ErrExists) {\n		return ErrPruning\n	}\n	return err\n}\n\nfunc listable",
 		"	if errors.Is(err, storage.ErrExists) {\n		return nil\n	}\n	return err\n}\n\nfunc listable"}},
@@ -162,6 +225,10 @@ var mutations = []mutation{
 		"func (p *pruner) shun() { p.r.Shun(p.marked()) }", "func (p *pruner) shun() { p.r.Shun(nil) }"}},
 		[]string{"./gc TestMarkedCopyIsNotCounted"}},
 	{"a pack is rewritten elsewhere", "gc/repack.go", []edit{{"	p.avoid(chosen)\n", ""}}, []string{"./gc TestRepack"}},
+	{"copies come before the mark of what is rewritten", "gc/repack.go", []edit{{
+		"	if err := s.Keep(ctx); err != nil {\n		return nil, false, errors.Join(err, s.Abandon(context.WithoutCancel(ctx)))\n	}\n	p.own = append(p.own, s.ID())\n	p.report.RepackedBytes += uint64(s.Stored())\n	return p.moved(ctx, batches)\n",
+		"	for _, batch := range batches {\n		for _, c := range batch {\n			c.pack.needs = 0\n			moved = append(moved, c.id)\n		}\n	}\n	p.own = append(p.own, s.ID())\n	return moved, false, errors.Join(p.round(ctx, moved), s.Keep(ctx))\n"}},
+		[]string{"./gc TestRepack TestSessionEndsWhileRepacking TestFaults"}},
 	{"of a rewritten pack nothing is needed that was not copied", "gc/repack.go", []edit{{
 		"			if c.pack.needs > 0 {\n				continue\n			}\n			some = true\n", "			some = true\n			c.pack.needs = 0\n"}},
 		[]string{"./gc TestRepackingDamage"}},
@@ -213,18 +280,34 @@ var mutations = []mutation{
 	// What others did may not be durable.
 	{"a session settles what others put", "repo/lost.go", []edit{{
 		"	if err := s.settle(ctx); err != nil {\n		return err\n	}\n", ""}},
-		[]string{"./internal/torture/crash TestCrashes"}},
+		[]string{"./gc TestSettling"}},
 	{"a prune settles what it has listed", "gc/gc.go", []edit{{
 		"	if err := p.r.Settle(ctx, \"\"); err != nil {\n		return err\n	}\n", ""}},
-		[]string{"./internal/torture/crash TestCrashes"}},
+		[]string{"./gc TestSettling"}},
 	{"who forgets settles what there is instead", "repo/forget.go", []edit{{
 		"	if err := r.Settle(ctx, \"snapshots/\"); err != nil {\n		return err\n	}\n", ""}},
-		[]string{"./internal/torture/crash TestCrashes"}},
+		[]string{"./gc TestSettling"}},
+	{"who ends a session settles what it put", "repo/prune.go", []edit{{
+		"	if err := r.Settle(ctx, \"\"); err != nil {\n		return false, err\n	}\n", ""}},
+		[]string{"./gc TestSettling"}},
+	{"a repair settles what stays", "repo/repair.go", []edit{{
+		"	if err == nil { // what stays has to last when something goes because of it\n		err = r.Settle(ctx, \"\")\n	}\n", ""}},
+		[]string{"./gc TestSettling"}},
 
 	// What a prune tidies up.
 	{"index objects are merged beside no session", "gc/sweep.go", []edit{{
 		"	if p.report.Stopped || len(p.open) > 0 {\n", "	if p.report.Stopped {\n"}},
 		[]string{"./gc TestMergingBesideOthers"}},
+	{"who was overtaken takes back what was merged", "repo/prune.go", []edit{{
+		"		return errors.Join(err, r.Remove(context.WithoutCancel(ctx), name))\n", "		return err\n"}},
+		[]string{"./gc TestMergingBesideOthers"}},
+	{"who was overtaken removes no index objects", "repo/prune.go", []edit{{"	if err := turn(); err != nil {\n", "	if err := turn(); err != nil && false {\n"}},
+		[]string{"./gc TestMergingBesideOthers"}},
+	{"the merged index object comes before the others go", "repo/prune.go", []edit{{
+		"	if err := putOnce(ctx, r.store, name, data); err != nil {\n		return err\n	}\n	if err := turn()", "	if err := turn()"}, {
+		"	for _, id := range m.from {\n		if err := r.Remove(ctx, indexName(id)); err != nil {\n			return err\n		}\n	}\n	return nil\n}\n\n// A mergedIndex",
+		"	for _, id := range m.from {\n		if err := r.Remove(ctx, indexName(id)); err != nil {\n			return err\n		}\n	}\n	return putOnce(ctx, r.store, name, data)\n}\n\n// A mergedIndex"}},
+		[]string{"./gc TestFaultsInMerging TestMergingWhileReading"}},
 	{"records of damage stay while a session is open", "gc/sweep.go", []edit{{
 		"	if p.report.Missing > 0 || p.lostSome() || len(p.open) > 0 {\n", "	if p.report.Missing > 0 || p.lostSome() {\n"}},
 		[]string{"./gc TestRecordsOfDamageAndSessions"}},
