@@ -5,6 +5,9 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"io/fs"
+	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -220,11 +223,13 @@ func (w *writer) interior(level uint8, times int, below snapshot.Root) []byte {
 }
 
 // wantHarmless reads all snapshots as commands do: what is wrong with one costs no more
-// than that one, and nothing is written or deleted because of it.
+// than that one, and nothing is written or deleted because of it. What could be restored
+// of them before a prune is restored identically after it.
 func (f *fixture) wantHarmless(t *testing.T) {
 	t.Helper()
 	ctx, r := t.Context(), f.open(t)
 	hasher := blob.NewHasher(r.PieceKey())
+	restored, failures := f.restoreAll(t)
 	all, err := r.Snapshots(ctx, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -237,7 +242,7 @@ func (f *fixture) wantHarmless(t *testing.T) {
 			continue
 		}
 		tree := snapshot.OpenTree(r, s.Tree)
-		failed := false
+		failed := failures[o.ID] > 2 // one was not saved, and one has another hash
 		for rec, err := range tree.All(ctx, snapshot.Range{}) {
 			failed = failed || err != nil
 			for _, err := range snapshot.Messages(ctx, r, &rec.Entry) {
@@ -254,13 +259,6 @@ func (f *fixture) wantHarmless(t *testing.T) {
 			_, _ = diff.Between(ctx, tree, before, []snapshot.Range{{}}, hasher)
 		}
 		before = tree
-		outer := t.TempDir()
-		result, err := restore.Run(ctx, r, tree, r.PieceKey(), restore.Options{Target: filepath.Join(outer, "target"), NoOwner: true,
-			Parts: []restore.Part{{Ranges: []snapshot.Range{{}}, Path: snapshot.Key.Path}}})
-		failed = failed || err != nil || result.Failures > 2 // one was not saved, and one has another hash
-		if entries, err := os.ReadDir(outer); err != nil || len(entries) > 1 {
-			t.Errorf("beside the target there are %v, %v", entries, err)
-		}
 		if failed {
 			bad++
 		}
@@ -268,13 +266,69 @@ func (f *fixture) wantHarmless(t *testing.T) {
 	if bad > 1 {
 		t.Errorf("of %d snapshots %d cannot be read", len(all), bad)
 	}
-	objects := len(f.all(t))
-	if _, err := gc.Prune(ctx, r, gc.Options{CacheDir: t.TempDir()}); err != nil && len(f.all(t)) != objects {
-		t.Errorf("a prune ended with %v, and there are %d objects, before %d", err, len(f.all(t)), objects)
-	}
+	f.pruneHarmless(t, r, restored)
 	if _, err := repair.Snapshots(ctx, f.open(t), repair.Options{}); err != nil {
 		t.Errorf("a repair: %v", err)
 	}
+}
+
+// pruneHarmless prunes, and wants what was restored to be restored again. A prune that
+// fails removes nothing.
+func (f *fixture) pruneHarmless(t *testing.T, r *repo.Repository, restored map[seal.Session]map[string]string) {
+	t.Helper()
+	objects := len(f.all(t))
+	if _, err := gc.Prune(t.Context(), r, gc.Options{CacheDir: t.TempDir()}); err != nil && len(f.all(t)) != objects {
+		t.Errorf("a prune ended with %v, and there are %d objects, before %d", err, len(f.all(t)), objects)
+	}
+	after, _ := f.restoreAll(t)
+	for id, files := range restored {
+		if !maps.Equal(files, after[id]) {
+			t.Errorf("of snapshot %s %d files are restored before a prune, and %d after it, or others", id, len(files), len(after[id]))
+		}
+	}
+}
+
+// restoreAll restores all snapshots whose records can be read, each as far as it can be,
+// and never outside its target. It returns their files, and how many failed; all, if the
+// restore itself did.
+func (f *fixture) restoreAll(t *testing.T) (restored map[seal.Session]map[string]string, failures map[seal.Session]uint64) {
+	t.Helper()
+	r := f.open(t)
+	all, err := r.Snapshots(t.Context(), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	restored, failures = map[seal.Session]map[string]string{}, map[seal.Session]uint64{}
+	for _, o := range all {
+		s, err := snapshot.DecodeSnapshot(o.Payload)
+		if err != nil {
+			continue
+		}
+		outer := t.TempDir()
+		target := filepath.Join(outer, "target")
+		result, err := restore.Run(t.Context(), r, snapshot.OpenTree(r, s.Tree), r.PieceKey(), restore.Options{Target: target, NoOwner: true,
+			Parts: []restore.Part{{Ranges: []snapshot.Range{{}}, Path: snapshot.Key.Path}}})
+		if failures[o.ID] = math.MaxUint64; err == nil {
+			failures[o.ID] = result.Failures
+		}
+		if entries, err := os.ReadDir(outer); err != nil || len(entries) > 1 {
+			t.Errorf("beside the target there are %v, %v", entries, err)
+		}
+		files := map[string]string{}
+		err = filepath.WalkDir(target, func(path string, e fs.DirEntry, err error) error {
+			if errors.Is(err, fs.ErrNotExist) || err == nil && !e.Type().IsRegular() {
+				return nil
+			}
+			data, readErr := os.ReadFile(path)
+			files[path[len(target):]] = string(data)
+			return errors.Join(err, readErr)
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		restored[o.ID] = files
+	}
+	return restored, failures
 }
 
 // all returns the names of all objects.
