@@ -64,11 +64,9 @@ func newVictim(t *testing.T, seed uint64) *victim {
 	for range 3 {
 		v.change(t)
 		v.again(t, "backup", k.mail)
-		v.look(t, false)
 	}
 	for _, name := range victimCommands { // so that it is known how long they take
 		v.again(t, v.arguments(name)...)
-		v.look(t, false)
 	}
 	v.settled(t)
 	return v
@@ -104,7 +102,7 @@ func (v *victim) arguments(name string) []string {
 	case "backup":
 		return []string{"backup", v.mail}
 	case "forget":
-		return []string{"forget", "--keep-last", "3", "--prune"}
+		return []string{"forget", "--keep-last", fmt.Sprint(victimKeeps), "--prune"}
 	case "prune":
 		return []string{"prune", "--grace", "0", "--min-age", "0", "--max-unused", "0"}
 	}
@@ -120,18 +118,16 @@ func (v *victim) round(t *testing.T, name string) {
 		v.damage(t, args[1])
 	}
 	for range 1 + v.rng.IntN(2) {
-		v.look(t, v.kill(t, args))
+		v.kill(t, args)
 	}
 	v.again(t, args...)
-	v.look(t, false)
 	v.again(t, "backup", v.mail)
-	v.look(t, false)
 	v.settled(t)
 	v.wantAll(t)
 }
 
-// kill kills a command at a time at which it probably works. It reports whether it did.
-func (v *victim) kill(t *testing.T, args []string) bool {
+// kill kills a command at a time at which it probably works, and looks what it has done.
+func (v *victim) kill(t *testing.T, args []string) {
 	t.Helper()
 	v.commands++
 	cmd := v.command(v.repository, args...)
@@ -139,20 +135,22 @@ func (v *victim) kill(t *testing.T, args []string) bool {
 	timer := time.AfterFunc(time.Duration(v.rng.Int64N(int64(v.took[args[0]])+1)), func() { cmd.Process.Kill() })
 	defer timer.Stop()
 	if err := cmd.Wait(); err == nil {
-		return false
+		v.look(t, args[0], false)
+		return
 	} else if cmd.ProcessState.ExitCode() >= 0 {
 		t.Fatalf("restante %s was not killed: %v", args, err)
 	}
 	v.hits[args[0]]++
-	return true
+	v.look(t, args[0], true)
 }
 
-// again runs a command to its end, and notes how long it takes.
+// again runs a command to its end, notes how long it takes, and looks what it has done.
 func (v *victim) again(t *testing.T, args ...string) {
 	t.Helper()
 	began := time.Now()
 	v.run(t, v.repository, args...)
 	v.took[args[0]] = time.Since(began)
+	v.look(t, args[0], false)
 }
 
 // damage does what a repair can mend without a loss: it takes away an index object,
@@ -174,16 +172,22 @@ func (v *victim) damage(t *testing.T, kind string) {
 	check(t, os.WriteFile(path, append(data, 0), 0o600))
 }
 
-// look reads which snapshots are listed. One that is new is of the store as it is; what has
-// gone was one that a forget may take.
-func (v *victim) look(t *testing.T, killed bool) {
+// victimKeeps is how many snapshots, the newest ones, a forget keeps.
+const victimKeeps = 3
+
+// look reads which snapshots are listed after a command. Only a backup adds one, which is of
+// the store as it is, and only a forget takes some away: all but the newest ones,
+// or fewer if it was killed.
+func (v *victim) look(t *testing.T, command string, killed bool) {
 	t.Helper()
 	var listed []struct{ ID string }
 	check(t, json.Unmarshal(v.run(t, v.repository, "snapshots", "--json"), &listed))
 	have := map[string]bool{}
+	added := 0
 	for _, s := range listed {
 		have[s.ID] = true
 		if v.snapshots[s.ID] == nil {
+			added++
 			v.taken++
 			if killed {
 				v.late++
@@ -192,15 +196,26 @@ func (v *victim) look(t *testing.T, killed bool) {
 			v.order = append(v.order, s.ID)
 		}
 	}
+	if most := map[string]int{"backup": 1}[command]; added > most || added < most && !killed {
+		t.Errorf("%s (killed: %t) adds %d snapshots", command, killed, added)
+	}
+	v.wantGone(t, command, killed, have)
+	v.order = slices.DeleteFunc(v.order, func(id string) bool { return !have[id] })
+	maps.DeleteFunc(v.snapshots, func(id string, _ map[string]string) bool { return !have[id] })
+}
+
+// wantGone wants those snapshots not to be listed any more that a command has to take away.
+func (v *victim) wantGone(t *testing.T, command string, killed bool, have map[string]bool) {
+	t.Helper()
 	for i, id := range v.order {
-		if !have[id] && i >= len(v.order)-3 {
-			t.Errorf("snapshot %s is lost", id)
-		}
-		if !have[id] {
-			delete(v.snapshots, id)
+		mayGo := command == "forget" && i < len(v.order)-victimKeeps
+		switch {
+		case !have[id] && !mayGo:
+			t.Errorf("%s (killed: %t): snapshot %s is lost, the %d. of %d", command, killed, id, i+1, len(v.order))
+		case have[id] && mayGo && !killed:
+			t.Errorf("forget: snapshot %s stays, the %d. of %d", id, i+1, len(v.order))
 		}
 	}
-	v.order = slices.DeleteFunc(v.order, func(id string) bool { return !have[id] })
 }
 
 // settled wants the repository to be sound, and nothing unfinished in it or in the cache.
