@@ -29,6 +29,8 @@ type harm struct {
 	clumps map[blob.ID]map[uint32]bool  // the damaged ones of packs, by their offsets
 	dirs   map[blob.ID][]repo.ClumpInfo // of all packs, from before they were damaged
 	whole  map[blob.ID]bool             // packs that are there, and named by the index
+	marked map[blob.ID]bool             // packs that are under marks
+	naming map[string][]blob.ID         // the packs that each index object names
 }
 
 func newHarm() harm {
@@ -56,6 +58,8 @@ func (w *world) damage(arg int) error {
 		return err
 	}
 	w.note("  damage to %s", name)
+	at, gone := int64(arg>>4)*7919%size, arg>>3&1 == 0
+	b := w.harm.breaks(name, gone)
 	w.harm.unhealed, w.harm.noted = true, math.MaxInt
 	for _, c := range w.clients {
 		if c.op != nil {
@@ -66,7 +70,6 @@ func (w *world) damage(arg int) error {
 	if err != nil {
 		return err
 	}
-	at, gone := int64(arg>>4)*7919%size, arg>>3&1 == 0
 	err = w.store.Delete(w.ctx, name)
 	if err == nil && !gone {
 		data[at] ^= 1 << (arg % 8)
@@ -91,6 +94,10 @@ func (w *world) damage(arg int) error {
 			return err
 		}
 	}
+	if err := w.wantFound(b); err != nil {
+		return err
+	}
+	w.tried["damage"]++
 	if w.harm.alone = alone && len(w.dead) == 0; w.harm.alone {
 		w.heal(w.clients[arg>>2%clients], 0)
 		return w.goOn(w.clients[arg>>2%clients], -1)
@@ -117,13 +124,31 @@ func (w *world) victim(arg int) (name string, size int64, err error) {
 	}
 	names := slices.Sorted(maps.Keys(sizes))
 	name = names[arg/4%len(names)]
-	return name, sizes[name], w.look(func(r *repo.Repository) error { return w.harm.see(w.ctx, r) })
+	return name, sizes[name], w.look(func(r *repo.Repository) error {
+		return errors.Join(w.harm.see(w.ctx, r), w.repaired(r), w.know(r))
+	})
 }
 
-// see notes what is in which pack, and what has been stored again that was lost.
+// see notes what is in which pack, what leads there, and what has been stored again that was lost.
 func (h *harm) see(ctx context.Context, r *repo.Repository) error {
-	h.whole = map[blob.ID]bool{}
+	h.whole, h.marked, h.naming = map[blob.ID]bool{}, map[blob.ID]bool{}, map[string][]blob.ID{}
 	err := r.EachPack(ctx, func(id blob.ID, _ uint32) { h.whole[id] = true })
+	if err != nil {
+		return err
+	}
+	heads, err := r.IndexObjects(ctx)
+	if err != nil {
+		return err
+	}
+	for _, head := range heads {
+		h.naming["index/"+head.ID.String()] = head.Packs
+	}
+	err = r.EachMark(ctx, func(m repo.Mark, err error) error {
+		for _, id := range m.Packs {
+			h.marked[id] = true
+		}
+		return err
+	})
 	if err != nil {
 		return err
 	}

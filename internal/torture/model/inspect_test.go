@@ -264,5 +264,11 @@ func (w *world) endDead(c *client) {
 		_, err := gc.Prune(w.ctx, r, gc.Options{User: "root", CacheDir: c.cache, MaxUnused: 100, MinAge: ages, MinAgeLeft: ages, Grace: ages, Drop: []string{id.String()}})
 		return err
 	})
-	o.ended = func(error) error { return nil }
+	o.ended = func(err error) error {
+		isDamage := errors.As(err, new(*repo.DamageError)) || errors.Is(err, repo.ErrMissingPiece) || errors.Is(err, snapshot.ErrDamaged)
+		if err == nil || o.crashed || isDamage || errors.Is(err, gc.ErrUnknownSession) || errors.Is(err, repo.ErrPruning) || errors.As(err, new(*repo.LockedError)) {
+			return nil
+		}
+		return fmt.Errorf("ending a session: %w", err)
+	}
 }

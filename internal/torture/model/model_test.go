@@ -3,6 +3,7 @@ package model
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -46,7 +47,7 @@ func TestModel(t *testing.T) {
 		}
 	}
 	torture.Report(t, "%d histories of %d steps by %d clients; came to their end: %v", histories, steps, clients, tried)
-	for name := range operations {
+	for _, name := range append(slices.Collect(maps.Keys(operations)), "damage") {
 		if tried[name] == 0 && torture.Long() {
 			t.Errorf("no %s came to its end", name)
 		}

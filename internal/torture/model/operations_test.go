@@ -286,10 +286,31 @@ func (w *world) unforget(c *client, arg int) bool {
 		})
 	})
 	o.ended = func(err error) error {
-		allowed := errors.Is(err, gone) || errors.Is(err, storage.ErrNotFound) || errors.Is(err, repo.ErrClosed)
+		if errors.Is(err, gone) && !o.crashed && !o.lenient {
+			return w.wantGone(o, id)
+		}
+		allowed := errors.Is(err, storage.ErrNotFound) || errors.Is(err, repo.ErrClosed)
 		return errors.Join(o.judge(err, allowed), w.inspect())
 	}
 	return true
+}
+
+// wantGone wants not all of a forgotten snapshot to be there, which could not be taken
+// back: a prune has marked packs since it was forgotten, and, unless the client was stopped in the middle
+// and others went on, something that the snapshot needs is under a mark or gone.
+func (w *world) wantGone(o *op, id seal.Session) error {
+	k := w.kept[id]
+	if w.mark < k.since {
+		return fmt.Errorf("snapshot %s, forgotten in step %d, cannot be taken back, and the last mark is of step %d", id, k.since, w.mark)
+	}
+	if o.began < w.step {
+		return nil
+	}
+	is, err := w.isThere(k)
+	if err == nil && is {
+		err = fmt.Errorf("snapshot %s cannot be taken back, and all of it is there", id)
+	}
+	return err
 }
 
 // forgottenRecord reads a snapshot that was forgotten. One that is not any more is not found.
@@ -409,10 +430,14 @@ func (w *world) heal(c *client, _ int) bool {
 	var h healing
 	w.begin(c, o, true, func(r *repo.Repository) error { return h.run(w.ctx, r) })
 	o.ended = func(err error) error {
-		if err != nil {
-			return nil // a crash, or a repair that crashed before holds the repository; another heals
+		if err == nil {
+			return w.healed(&h)
 		}
-		return w.healed(&h)
+		// A repair that crashed holds the repository; another heals.
+		if o.crashed || errors.As(err, new(*repo.LockedError)) {
+			return nil
+		}
+		return fmt.Errorf("heal: %w", err)
 	}
 	return true
 }

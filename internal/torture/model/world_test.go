@@ -44,6 +44,7 @@ type world struct {
 	holds map[seal.Session][]held
 	dead  []seal.Session // that crashed, or whose end was lost
 	harm  harm
+	mark  int            // in which step the last mark was put
 	woken bool           // a session was taken for dead that only slept
 	tried map[string]int // operations that came to their end
 }
@@ -56,6 +57,7 @@ type kept struct {
 
 	state     state
 	forgotten bool
+	since     int                  // in which step it was forgotten last
 	broken    bool                 // its record cannot be read
 	needs     map[string][]blob.ID // pieces of each file, from when that can be read
 	pages     []blob.ID            // of its trees; nil if they cannot be read, and needs too
@@ -196,6 +198,9 @@ func (w *world) observe(c *client) {
 	for _, change := range c.tap.changed() {
 		verb, name, _ := strings.Cut(change, " ")
 		part, text, _ := strings.Cut(name, "/")
+		if verb == "put" && part == "marks" {
+			w.mark = w.step
+		}
 		id, err := seal.ParseSession(text)
 		if err != nil {
 			continue
@@ -209,7 +214,9 @@ func (w *world) observe(c *client) {
 			}
 		case k == nil:
 		case part == "forgotten":
-			k.forgotten = verb == "put"
+			if k.forgotten = verb == "put"; k.forgotten {
+				k.since = w.step
+			}
 			c.op.touched = append(c.op.touched, id)
 		case verb == "delete" && part == "snapshots" && k.forgotten: // else it has to be there
 			k.state = no
