@@ -161,7 +161,7 @@ func (c *crowd) restore(want map[seal.Session]map[string]string) error {
 func TestTogether(t *testing.T) {
 	rng := rand.New(rand.NewPCG(torture.Seed(t), 3))
 	c := newCrowd(t)
-	rounds := torture.Rounds(4, 60)
+	rounds := torture.Rounds(12, 60)
 	for round := range rounds {
 		must(t, c.forget(rng, 0.4))
 		before := maps.Clone(c.want)
