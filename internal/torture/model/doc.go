@@ -9,6 +9,11 @@
 // is stopped and another goes on; a client that is stopped for long is a
 // suspended one, and one that crashes makes no call any more.
 //
+// When an object has been damaged, all snapshots are restored and the repository
+// is checked before anybody repairs it: what does not depend on the object is as it was, and the
+// check tells of the rest, and of nothing else. Then clients heal the repository,
+// which may not fail but for a crash or another that is at it.
+//
 // A history is a list of steps, which are data: it can be printed, run again,
 // and made shorter. A step that cannot be done, because what it is about is not
 // there, does nothing; so every part of a history is one. When a history fails,

@@ -78,6 +78,22 @@ func (w *world) damage(arg int) error {
 	if err != nil {
 		return err
 	}
+	if err := w.hurt(name, at, gone); err != nil {
+		return err
+	}
+	if err := w.wantFound(b); err != nil {
+		return err
+	}
+	w.tried["damage"]++
+	if w.harm.alone = alone && len(w.dead) == 0; w.harm.alone {
+		w.heal(w.clients[arg>>2%clients], 0)
+		return w.goOn(w.clients[arg>>2%clients], -1)
+	}
+	return nil
+}
+
+// hurt notes what is lost with a byte of an object, or with the whole.
+func (w *world) hurt(name string, at int64, gone bool) error {
 	if text, ok := strings.CutPrefix(name, "snapshots/"); ok {
 		id, err := seal.ParseSession(text)
 		if err != nil {
@@ -94,13 +110,8 @@ func (w *world) damage(arg int) error {
 			return err
 		}
 	}
-	if err := w.wantFound(b); err != nil {
-		return err
-	}
-	w.tried["damage"]++
-	if w.harm.alone = alone && len(w.dead) == 0; w.harm.alone {
-		w.heal(w.clients[arg>>2%clients], 0)
-		return w.goOn(w.clients[arg>>2%clients], -1)
+	for _, k := range w.kept {
+		k.hurt = k.hurt || k.needs == nil || len(w.lacking(k, w.lost)) > 0
 	}
 	return nil
 }

@@ -286,10 +286,10 @@ func (w *world) unforget(c *client, arg int) bool {
 		})
 	})
 	o.ended = func(err error) error {
-		if errors.Is(err, gone) && !o.crashed && !o.lenient {
+		if errors.Is(err, gone) && !o.crashed && !o.lenient && !w.kept[id].hurt {
 			return w.wantGone(o, id)
 		}
-		allowed := errors.Is(err, storage.ErrNotFound) || errors.Is(err, repo.ErrClosed)
+		allowed := errors.Is(err, gone) || errors.Is(err, storage.ErrNotFound) || errors.Is(err, repo.ErrClosed)
 		return errors.Join(o.judge(err, allowed), w.inspect())
 	}
 	return true

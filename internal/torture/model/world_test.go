@@ -59,6 +59,7 @@ type kept struct {
 	forgotten bool
 	since     int                  // in which step it was forgotten last
 	broken    bool                 // its record cannot be read
+	hurt      bool                 // something that it needs, or may need, has been lost at some time
 	needs     map[string][]blob.ID // pieces of each file, from when that can be read
 	pages     []blob.ID            // of its trees; nil if they cannot be read, and needs too
 	lacks     map[string]bool      // of a repaired one: files that were lost
