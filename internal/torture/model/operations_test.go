@@ -296,12 +296,12 @@ func (w *world) unforget(c *client, arg int) bool {
 }
 
 // wantGone wants not all of a forgotten snapshot to be there, which could not be taken
-// back: a prune has marked packs since it was forgotten, and, unless the client was stopped in the middle
+// back: a prune has marked packs since its session began, and, unless the client was stopped in the middle
 // and others went on, something that the snapshot needs is under a mark or gone.
 func (w *world) wantGone(o *op, id seal.Session) error {
 	k := w.kept[id]
-	if w.mark < k.since {
-		return fmt.Errorf("snapshot %s, forgotten in step %d, cannot be taken back, and the last mark is of step %d", id, k.since, w.mark)
+	if w.mark < k.began {
+		return fmt.Errorf("snapshot %s of step %d cannot be taken back, and the last mark is of step %d", id, k.began, w.mark)
 	}
 	if o.began < w.step {
 		return nil

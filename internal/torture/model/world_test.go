@@ -57,7 +57,6 @@ type kept struct {
 
 	state     state
 	forgotten bool
-	since     int                  // in which step it was forgotten last
 	broken    bool                 // its record cannot be read
 	hurt      bool                 // something that it needs, or may need, has been lost at some time
 	needs     map[string][]blob.ID // pieces of each file, from when that can be read
@@ -215,9 +214,7 @@ func (w *world) observe(c *client) {
 			}
 		case k == nil:
 		case part == "forgotten":
-			if k.forgotten = verb == "put"; k.forgotten {
-				k.since = w.step
-			}
+			k.forgotten = verb == "put"
 			c.op.touched = append(c.op.touched, id)
 		case verb == "delete" && part == "snapshots" && k.forgotten: // else it has to be there
 			k.state = no
