@@ -414,21 +414,62 @@ func TestBackupHeals(t *testing.T) {
 	}
 }
 
-// Whatever fails, and whenever: what could be read can be read, and the next run
-// brings all in order.
-func TestFaults(t *testing.T) {
-	f := newFixture(t)
+// damage spoils what both snapshots need, notes that, and returns what can be read.
+func (f *fixture) damage(t *testing.T) map[int64]map[string]string {
+	t.Helper()
 	ids, sizes := packs(t, f.store)
 	for i, id := range ids {
 		clumps, err := f.open(t, f.store).Directory(t.Context(), id, sizes[i])
 		must(t, err)
-		if len(clumps) > 2 && clumps[0].Class == blob.Text { // what both snapshots need
+		if len(clumps) > 2 && clumps[0].Class == blob.Text {
 			spoil(t, f.store, id, int64(clumps[0].Offset)+20)
 		}
 	}
 	_, err := verify.Check(t.Context(), f.open(t, f.store), verify.Options{ReadData: true})
 	must(t, err)
-	before := f.readable(t, f.store)
+	return f.readable(t, f.store)
+}
+
+// What one read gets wrong, or does not get, is not lost: no more is listed as lost than is.
+func TestReadsThatFailOnce(t *testing.T) {
+	f := newFixture(t)
+	before := f.damage(t)
+	step := 13 // of each a few; the long form of internal/torture/faults takes all of many more
+	if testing.Short() {
+		step = 50
+	}
+	for _, outcome := range []faulty.Outcome{faulty.Garbled, faulty.NotApplied} {
+		for k := 0; ; k += step {
+			inner := f.clone(t)
+			store := faulty.New(inner)
+			r := f.open(t, store)
+			store.Arm(faulty.Fault{Ops: faulty.Get, Call: k, Outcome: outcome})
+			_, err := repair.Snapshots(t.Context(), r, repair.Options{})
+			if !store.Fired() {
+				must(t, err)
+				if k < 50 {
+					t.Errorf("there were only %d reads", k)
+				}
+				break
+			}
+			if err != nil { // then all is done by the next run
+				endSessions(t, inner)
+				_, err = repair.Snapshots(t.Context(), f.open(t, inner), repair.Options{})
+				must(t, err)
+			}
+			f.wantRepaired(t, inner, before)
+			if t.Failed() {
+				t.Fatalf("read %d, outcome %d", k, outcome)
+			}
+		}
+	}
+}
+
+// Whatever fails, and whenever: what could be read can be read, and the next run
+// brings all in order.
+func TestFaults(t *testing.T) {
+	f := newFixture(t)
+	before := f.damage(t)
 	for _, outcome := range []faulty.Outcome{faulty.NotApplied, faulty.Applied} {
 		for k := 0; ; k++ {
 			inner := f.clone(t)

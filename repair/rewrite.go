@@ -173,7 +173,8 @@ func (w *rewriter) lookUp(ctx context.Context, ids []blob.ID) (map[blob.ID]verdi
 	return out, err
 }
 
-// notDamage returns an error of reading that is not the repository's.
+// notDamage returns an error of reading that is not the repository's, or that says nothing
+// of what is stored: that may be readable tomorrow.
 func notDamage(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()

@@ -186,25 +186,27 @@ func (r *Repository) loadConfig(ctx context.Context) (*config, error) {
 // readConfig reads one config. A DamageError says that it is none that the
 // owner signed.
 func (r *Repository) readConfig(ctx context.Context, name string) (*config, error) {
-	data, err := r.store.Get(ctx, name, 0, -1, nil)
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
-	}
-	owner := func(seal.SignerID) ([32]byte, bool) { return r.keys.OwnerPublic, true }
-	var c config
-	_, err = r.openRecord(data, seal.KindConfig, &c, owner)
-	switch {
-	case errors.Is(err, seal.ErrTooNew):
-		return nil, err
-	case err == nil && configName(c.Number) != name:
-		err = fmt.Errorf("it says it is config %d", c.Number)
-	case err == nil && (c.Cutter == 0 || len(c.Keys) == 0):
-		err = errors.New("it is incomplete")
-	}
-	if err != nil {
-		return nil, &DamageError{Object: name, Err: err}
-	}
-	return &c, nil
+	return again(ctx, func() (*config, error) {
+		data, err := r.store.Get(ctx, name, 0, -1, nil)
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", name, err)
+		}
+		owner := func(seal.SignerID) ([32]byte, bool) { return r.keys.OwnerPublic, true }
+		var c config
+		_, err = r.openRecord(data, seal.KindConfig, &c, owner)
+		switch {
+		case errors.Is(err, seal.ErrTooNew):
+			return nil, err
+		case err == nil && configName(c.Number) != name:
+			err = fmt.Errorf("it says it is config %d", c.Number)
+		case err == nil && (c.Cutter == 0 || len(c.Keys) == 0):
+			err = errors.New("it is incomplete")
+		}
+		if err != nil {
+			return nil, &DamageError{Object: name, Err: err}
+		}
+		return &c, nil
+	})
 }
 
 // changeConfig makes what change does to a copy the repository's config. Of

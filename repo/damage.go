@@ -90,24 +90,24 @@ var errDamages = errors.New("the record of damage is malformed")
 
 // readDamage reads the record called name. A DamageError says that it is none.
 func (r *Repository) readDamage(ctx context.Context, name string, size int64) ([]Damage, error) {
-	data, err := getLimited(ctx, r.store, name, size, maxRecord)
+	return readChecked(ctx, r.store, name, size, maxRecord, func(data []byte) ([]Damage, error) {
+		packs, err := r.openDamage(ctx, name, data)
+		if err != nil {
+			return nil, &DamageError{Object: name, Err: err}
+		}
+		return packs, nil
+	})
+}
+
+func (r *Repository) openDamage(ctx context.Context, name string, data []byte) ([]Damage, error) {
+	if damageName(blob.NameOf(data)) != name {
+		return nil, errName
+	}
+	_, plain, err := r.openBytes(data, seal.KindDamage, r.signer(ctx))
 	if err != nil {
 		return nil, err
 	}
-	var packs []Damage
-	if damageName(blob.NameOf(data)) != name {
-		err = errName
-	}
-	if err == nil {
-		var plain []byte
-		if _, plain, err = r.openBytes(data, seal.KindDamage, r.signer(ctx)); err == nil {
-			packs, err = decodeDamages(plain)
-		}
-	}
-	if err != nil {
-		return nil, &DamageError{Object: name, Err: err}
-	}
-	return packs, nil
+	return decodeDamages(plain)
 }
 
 // damages returns what the records say, of each pack once, and the names of

@@ -279,7 +279,7 @@ func TestForgottenCannotBeRead(t *testing.T) {
 			return r.EachForgotten(t.Context(), func(o repo.ForgottenObject, err error) error { return fn(o.ID, err) })
 		},
 	} {
-		faults.Arm(faulty.Fault{Ops: faulty.Get, Outcome: faulty.NotApplied})
+		faults.Arm(faulty.Fault{Ops: faulty.Get, Outcome: faulty.NotApplied, Dead: true})
 		called := 0
 		err := each(func(got seal.Session, err error) error {
 			called++

@@ -99,7 +99,7 @@ var errIndex = errors.New("the index object is malformed")
 
 // loadIndex reads, checks and decodes the index object named id.
 func (r *Repository) loadIndex(ctx context.Context, id blob.ID) (*index.Object, error) {
-	o, err := r.readIndex(ctx, id)
+	o, _, err := r.readIndex(ctx, id)
 	if errors.As(err, new(*UnreadableError)) {
 		return nil, err
 	}
@@ -109,18 +109,27 @@ func (r *Repository) loadIndex(ctx context.Context, id blob.ID) (*index.Object, 
 	return o, nil
 }
 
-func (r *Repository) readIndex(ctx context.Context, id blob.ID) (*index.Object, error) {
-	data, err := get(ctx, r.store, indexName(id), 0, -1, nil)
-	if err != nil {
-		return nil, err
-	}
-	if len(data) > maxIndexObject {
-		return nil, errIndex
-	}
-	if blob.NameOf(data) != id {
-		return nil, errName
-	}
-	return r.openIndex(ctx, data)
+// readIndex reads the index object named id, and tells whether it is one of tree packs.
+func (r *Repository) readIndex(ctx context.Context, id blob.ID) (o *index.Object, tree bool, err error) {
+	o, err = again(ctx, func() (*index.Object, error) {
+		data, err := get(ctx, r.store, indexName(id), 0, -1, nil)
+		if err != nil {
+			return nil, err
+		}
+		if len(data) > maxIndexObject {
+			return nil, errIndex
+		}
+		if blob.NameOf(data) != id {
+			return nil, errName
+		}
+		h, err := seal.ParseHeader(data)
+		if err != nil {
+			return nil, err
+		}
+		tree = h.Kind == seal.KindTreeIndex
+		return r.openIndex(ctx, data)
+	})
+	return o, tree, err
 }
 
 // openIndex opens the bytes of an index object.

@@ -97,11 +97,7 @@ func (r *Repository) CheckObject(ctx context.Context, name string, size int64) e
 		}
 		_, err = r.readConfig(ctx, name)
 	case KeyFiles:
-		var object []byte
-		object, err = getLimited(ctx, r.store, name, size, maxKey)
-		if err == nil && keyName(blob.NameOf(object)) != name {
-			err = errName
-		}
+		_, err = readKey(ctx, r.store, name, size)
 	case Intents, Forgotten, Marks, Seen:
 		if size > maxRecord {
 			return tooLarge(size, maxRecord)
@@ -147,19 +143,10 @@ func (r *Repository) checkRecord(ctx context.Context, part Part, base string, si
 // OpenIndex opens the index object named id, of size bytes, and tells whether
 // it is one of tree packs. Any error but the context's and an UnreadableError is damage of the object.
 func (r *Repository) OpenIndex(ctx context.Context, id blob.ID, size int64) (o *index.Object, tree bool, err error) {
-	data, err := getLimited(ctx, r.store, indexName(id), size, maxIndexObject)
-	if err != nil {
-		return nil, false, err
+	if size > maxIndexObject {
+		return nil, false, tooLarge(size, maxIndexObject)
 	}
-	if blob.NameOf(data) != id {
-		return nil, false, errName
-	}
-	h, err := seal.ParseHeader(data)
-	if err != nil {
-		return nil, false, err
-	}
-	o, err = r.openIndex(ctx, data)
-	return o, h.Kind == seal.KindTreeIndex, err
+	return r.readIndex(ctx, id)
 }
 
 // WithIndex returns the repository once more, as one whose index consists of
@@ -194,22 +181,24 @@ func (r *Repository) PackKind(ctx context.Context, id blob.ID) (tree bool, err e
 }
 
 func (r *Repository) packHeader(ctx context.Context, id blob.ID) (seal.Header, error) {
-	header, err := get(ctx, r.store, packName(id), 0, seal.HeaderSize, nil)
-	if err != nil {
-		return seal.Header{}, err
-	}
-	h, err := seal.ParseHeader(header)
-	switch {
-	case err != nil:
-	case h.Repo != r.keys.Repo:
-		err = &seal.RepositoryError{Found: h.Repo, Want: r.keys.Repo}
-	case h.Mode != seal.ModePublic || h.Kind != seal.KindDataPack && h.Kind != seal.KindTreePack:
-		err = fmt.Errorf("it is an object of kind %q, no pack", h.Kind)
-	}
-	if err != nil {
-		return seal.Header{}, err
-	}
-	return h, nil
+	return again(ctx, func() (seal.Header, error) {
+		header, err := get(ctx, r.store, packName(id), 0, seal.HeaderSize, nil)
+		if err != nil {
+			return seal.Header{}, err
+		}
+		h, err := seal.ParseHeader(header)
+		switch {
+		case err != nil:
+		case h.Repo != r.keys.Repo:
+			err = &seal.RepositoryError{Found: h.Repo, Want: r.keys.Repo}
+		case h.Mode != seal.ModePublic || h.Kind != seal.KindDataPack && h.Kind != seal.KindTreePack:
+			err = fmt.Errorf("it is an object of kind %q, no pack", h.Kind)
+		}
+		if err != nil {
+			return seal.Header{}, err
+		}
+		return h, nil
+	})
 }
 
 // packSpan is how much of a pack is read at once, unless a clump is longer:
@@ -233,8 +222,12 @@ func (r *Repository) CheckPack(ctx context.Context, id blob.ID, size int64, read
 	if size > MaxPack {
 		return &PackCheck{Damage: []error{tooLarge(size, MaxPack)}, Note: &Damage{Pack: id, Whole: true}}, nil
 	}
-	c := packCheck{note: Damage{Pack: id}}
-	r.checkPack(ctx, id, size, read, &c)
+	c, _ := again(ctx, func() (packCheck, error) {
+		c := packCheck{note: Damage{Pack: id}}
+		r.checkPack(ctx, id, size, read, &c)
+		read = func(int64) {} // what is read once more is not counted
+		return c, errors.Join(c.Damage...)
+	})
 	for _, err := range c.Damage {
 		if errors.Is(err, storage.ErrNotFound) || errors.As(err, new(*UnreadableError)) {
 			return &c.PackCheck, ctx.Err()

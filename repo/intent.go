@@ -168,16 +168,14 @@ func (r *Repository) readIntent(ctx context.Context, id seal.Session, size int64
 // readOf reads a record of the session named id, of size bytes if that is known, and
 // returns who signed it, which must be one of signers.
 func (r *Repository) readOf(ctx context.Context, name string, size int64, kind seal.Kind, id seal.Session, signers func(seal.SignerID) ([32]byte, bool), payload any) (seal.SignerID, error) {
-	data, err := getLimited(ctx, r.store, name, size, maxRecord)
-	if err != nil {
-		return seal.SignerID{}, err
-	}
-	h, err := r.openRecord(data, kind, payload, signers)
-	if err == nil && h.Session != id {
-		err = otherSession(h)
-	}
-	if err != nil {
-		return seal.SignerID{}, &DamageError{Object: name, Err: err}
-	}
-	return h.Signer, nil
+	return readChecked(ctx, r.store, name, size, maxRecord, func(data []byte) (seal.SignerID, error) {
+		h, err := r.openRecord(data, kind, payload, signers)
+		if err == nil && h.Session != id {
+			err = otherSession(h)
+		}
+		if err != nil {
+			return seal.SignerID{}, &DamageError{Object: name, Err: err}
+		}
+		return h.Signer, nil
+	})
 }

@@ -67,10 +67,14 @@ func (k *Keyless) CheckObject(ctx context.Context, name string, size int64, read
 	if limit := sizeLimit(part); size > limit {
 		return tooLarge(size, limit)
 	}
-	err = k.checkHeader(ctx, part, name)
-	if err == nil && namedByBytes(part) {
-		err = k.checkName(ctx, name, size, read)
-	}
+	_, err = again(ctx, func() (struct{}, error) {
+		err := k.checkHeader(ctx, part, name)
+		if err == nil && namedByBytes(part) {
+			err = k.checkName(ctx, name, size, read)
+			read = func(int64) {} // what is read once more is not counted
+		}
+		return struct{}{}, err
+	})
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil
 	}

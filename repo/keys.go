@@ -56,18 +56,25 @@ func unlock(ctx context.Context, store storage.Store, u seal.Unlocker, accept fu
 }
 
 func openKey(ctx context.Context, store storage.Store, name string, size int64, u seal.Unlocker) (*seal.Keys, error) {
-	object, err := getLimited(ctx, store, name, size, maxKey)
+	object, err := readKey(ctx, store, name, size)
 	if err != nil {
 		return nil, err
-	}
-	if blob.NameOf(object).String() != strings.TrimPrefix(name, "keys/") {
-		return nil, &DamageError{Object: name, Err: errName}
 	}
 	keys, err := u.Unlock(object)
 	if errors.Is(err, seal.ErrDamaged) {
 		return nil, &DamageError{Object: name, Err: err}
 	}
 	return keys, err
+}
+
+// readKey reads a key file and checks it against its name.
+func readKey(ctx context.Context, store storage.Store, name string, size int64) ([]byte, error) {
+	return readChecked(ctx, store, name, size, maxKey, func(object []byte) ([]byte, error) {
+		if keyName(blob.NameOf(object)) != name {
+			return nil, &DamageError{Object: name, Err: errName}
+		}
+		return object, nil
+	})
 }
 
 // maxLabel bounds a key's label in bytes.

@@ -204,17 +204,18 @@ func (r *Repository) hasher() *blob.Hasher { return blob.NewHasher(r.keys.ID) }
 // a writer of this repository made the clump; which pieces it holds is proved
 // piece by piece. Its error is a DamageError, an UnreadableError, ErrCannotRead, or the context's.
 func (r *Repository) Clump(ctx context.Context, buf []byte, c blob.Clump) ([]byte, error) {
-	raw, err := r.clump(ctx, buf, c)
+	raw, err := again(ctx, func() ([]byte, error) { return r.clump(ctx, buf, c) })
 	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, ErrCannotRead) && !errors.As(err, new(*UnreadableError)) {
 		return nil, &DamageError{Object: packName(c.Pack), Err: fmt.Errorf("clump at %d: %w", c.Offset, err)}
 	}
 	return raw, err
 }
 
-func (r *Repository) clump(ctx context.Context, buf []byte, c blob.Clump) ([]byte, error) {
+func (r *Repository) clump(ctx context.Context, buf []byte, c blob.Clump) (raw []byte, err error) {
 	if c.Length > maxClumpLength {
 		return nil, errClump
 	}
+	defer func() { r.doubt(c.Pack, err) }()
 	obj, err := r.packObject(ctx, c.Pack)
 	if err != nil {
 		return nil, err

@@ -51,6 +51,15 @@ func (c *lru[K, V]) put(key K, val V) {
 	}
 }
 
+// drop forgets what is kept under key.
+func (c *lru[K, V]) drop(key K) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if e, ok := c.byKey[key]; ok {
+		c.remove(e)
+	}
+}
+
 func (c *lru[K, V]) remove(e *list.Element) {
 	c.order.Remove(e)
 	entry := e.Value.(lruEntry[K, V])

@@ -112,17 +112,20 @@ func (r *Repository) EachMark(ctx context.Context, fn func(Mark, error) error) e
 
 func (r *Repository) readMark(ctx context.Context, n uint64, size int64) (Mark, error) {
 	name := markName(n)
-	data, err := getLimited(ctx, r.store, name, size, maxRecord)
+	m, err := readChecked(ctx, r.store, name, size, maxRecord, func(data []byte) (Mark, error) {
+		var record markRecord
+		m := Mark{Number: n}
+		_, err := r.openRecord(data, seal.KindMark, &record, r.owner(ctx))
+		if err == nil {
+			err = m.take(&record)
+		}
+		if err != nil {
+			return Mark{}, &DamageError{Object: name, Err: err}
+		}
+		return m, nil
+	})
 	if err != nil {
 		return Mark{Number: n}, err
-	}
-	var record markRecord
-	m := Mark{Number: n}
-	if _, err = r.openRecord(data, seal.KindMark, &record, r.owner(ctx)); err == nil {
-		err = m.take(&record)
-	}
-	if err != nil {
-		return Mark{Number: n}, &DamageError{Object: name, Err: err}
 	}
 	return m, nil
 }

@@ -144,10 +144,15 @@ func (r *Repository) Directory(ctx context.Context, id blob.ID, size int64) ([]C
 }
 
 func (r *Repository) directory(ctx context.Context, id blob.ID, size int64) ([]ClumpInfo, error) {
+	return again(ctx, func() ([]ClumpInfo, error) { return r.readDirectory(ctx, id, size) })
+}
+
+func (r *Repository) readDirectory(ctx context.Context, id blob.ID, size int64) (clumps []ClumpInfo, err error) {
 	prefixSize := int64(seal.PrefixSize(seal.ModePublic))
 	if size < prefixSize+trailerSize || size > MaxPack {
 		return nil, fmt.Errorf("it has %d bytes, which no pack has", size)
 	}
+	defer func() { r.doubt(id, err) }()
 	obj, err := r.packObject(ctx, id)
 	if err != nil {
 		return nil, err
@@ -197,4 +202,12 @@ func (r *Repository) packObject(ctx context.Context, id blob.ID) (*seal.Object, 
 	}
 	r.boxes.put(id, obj)
 	return obj, nil
+}
+
+// doubt forgets the boxes of a pack with which something could not be opened: that
+// the prefix was garbled shows only then.
+func (r *Repository) doubt(id blob.ID, err error) {
+	if err != nil {
+		r.boxes.drop(id)
+	}
 }

@@ -183,6 +183,28 @@ func getLimited(ctx context.Context, store storage.Store, name string, size, lim
 	return data, nil
 }
 
+// again reads, and once more when that fails: what only this once came garbled, or not
+// at all, because of a cable, the memory or a network, is not damaged, and what is done
+// about damage cannot be undone. All that checks what it has read goes through here.
+func again[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	v, err := read()
+	if err == nil || ctx.Err() != nil || errors.Is(err, storage.ErrNotFound) || errors.Is(err, ErrCannotRead) {
+		return v, err
+	}
+	return read()
+}
+
+// readChecked reads a whole small object as getLimited does and returns what open makes of it.
+func readChecked[T any](ctx context.Context, store storage.Store, name string, size, limit int64, open func(data []byte) (T, error)) (T, error) {
+	return again(ctx, func() (v T, err error) {
+		data, err := getLimited(ctx, store, name, size, limit)
+		if err != nil {
+			return v, err
+		}
+		return open(data)
+	})
+}
+
 // tooLarge is the error of an object that has more bytes than it may have.
 func tooLarge(size, limit int64) error {
 	if size == limit+1 {

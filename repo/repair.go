@@ -134,9 +134,6 @@ func (p *repairer) survey(ctx context.Context) error {
 // read, or of a newer program.
 func (p *repairer) open(ctx context.Context, id blob.ID, size int64) (*surveyed, error) {
 	o, isTree, err := p.r.OpenIndex(ctx, id, size)
-	if err != nil { // it may have failed but for now
-		o, isTree, err = p.r.OpenIndex(ctx, id, size)
-	}
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}

@@ -405,21 +405,16 @@ func (p *packsRepair) intact(ctx context.Context, pack blob.ID, c *ClumpInfo, t 
 // clump returns the bytes of a clump, nil if it is damaged. That the storage could
 // not be asked is an error: what only cannot be read now must not be given up.
 func (p *packsRepair) clump(ctx context.Context, c blob.Clump) ([]byte, error) {
-	for try := 0; ; try++ {
-		raw, err := p.r.Clump(ctx, nil, c)
-		if err == nil {
-			return raw, nil
-		}
-		_, failed := get(ctx, p.r.store, packName(c.Pack), int64(c.Offset), int64(c.Length), nil)
-		switch {
-		case ctx.Err() != nil:
-			return nil, ctx.Err()
-		case errors.As(failed, new(*UnreadableError)):
-			return nil, failed
-		case failed != nil || try > 0: // else reading may have failed but for now
-			return nil, nil
-		}
+	raw, err := p.r.Clump(ctx, nil, c)
+	switch {
+	case err == nil:
+		return raw, nil
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case errors.As(err, new(*UnreadableError)):
+		return nil, err
 	}
+	return nil, nil
 }
 
 // count makes the report: what one target had lost another may have had.

@@ -177,35 +177,32 @@ func (r *Repository) readSnapshot(ctx context.Context, name string, size int64) 
 	if size > maxRecord {
 		return id, nil, &DamageError{Object: name, Err: fmt.Errorf("it has %d bytes, which no snapshot has", size)}
 	}
-	data, err := getLimited(ctx, r.store, name, size, maxRecord)
-	if err != nil {
-		return id, nil, err
-	}
+	payload, err := readChecked(ctx, r.store, name, size, maxRecord, func(data []byte) ([]byte, error) {
+		payload, err := r.openSnapshot(ctx, id, data)
+		if err != nil && !errors.Is(err, ErrCannotRead) {
+			err = &DamageError{Object: name, Err: err}
+		}
+		return payload, err
+	})
+	return id, payload, err
+}
+
+// openSnapshot opens what ended the session named id: the payload of its snapshot, nil of
+// a tombstone.
+func (r *Repository) openSnapshot(ctx context.Context, id seal.Session, data []byte) (payload []byte, err error) {
 	h, err := seal.ParseHeader(data)
 	if err != nil {
-		return id, nil, &DamageError{Object: name, Err: err}
+		return nil, err
 	}
 	if h.Kind == seal.KindTombstone {
-		var t tombstone
-		if _, err = r.openRecord(data, seal.KindTombstone, &t, r.signer(ctx)); err == nil && h.Session == id {
-			return id, nil, nil
-		}
-		if err == nil {
-			err = otherSession(h)
-		}
-		return id, nil, &DamageError{Object: name, Err: err}
-	}
-	h, payload, err := r.openBytes(data, seal.KindSnapshot, r.signer(ctx))
-	if errors.Is(err, ErrCannotRead) {
-		return id, nil, err
+		h, err = r.openRecord(data, seal.KindTombstone, new(tombstone), r.signer(ctx))
+	} else {
+		h, payload, err = r.openBytes(data, seal.KindSnapshot, r.signer(ctx))
 	}
 	if err == nil && h.Session != id {
 		err = otherSession(h)
 	}
-	if err != nil {
-		return id, nil, &DamageError{Object: name, Err: err}
-	}
-	return id, payload, nil
+	return payload, err
 }
 
 func otherSession(h seal.Header) error { return fmt.Errorf("it belongs to session %s", h.Session) }

@@ -249,7 +249,7 @@ var mutations = []mutation{
 		[]string{"./gc TestMissingPieces"}},
 	{"packs that are gone are missed", "gc/choose.go", []edit{{"			p.report.Missing += k.needs\n", ""}},
 		[]string{"./gc TestMissingPieces"}},
-	{"only an owner's marks count", "repo/marks.go", []edit{{"&record, r.owner(ctx)); err == nil {", "&record, r.signer(ctx)); err == nil {"}},
+	{"only an owner's marks count", "repo/marks.go", []edit{{"&record, r.owner(ctx))\n", "&record, r.signer(ctx))\n"}},
 		[]string{"./repo TestForgedMarks"}},
 	{"what was seen is what the session's own key says", "repo/prune.go", []edit{{"	case err == nil && by == signer:", "	case err == nil && by != seal.SignerID{} || by == signer:"}},
 		[]string{"./repo TestForgedSeen"}},

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -67,7 +66,6 @@ func must(t *testing.T, err error) {
 // A world is a repository, and the machine that uses it.
 type world struct {
 	*user
-	rng     *rand.Rand
 	t       *testing.T
 	objects *mem.Store
 	cache   string
