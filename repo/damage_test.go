@@ -301,3 +301,57 @@ func TestDamagedRecordOfDamage(t *testing.T) {
 		t.Errorf("%v, %v", all, err)
 	}
 }
+
+// A read that returns other bytes, or fails, once only, harms nothing: whatever is read.
+func TestReadsThatFailOnce(t *testing.T) {
+	store, k, id, ids := committed(t)
+	if err := mustOpen(t, k, store).Forget(t.Context(), id, "root"); err != nil {
+		t.Fatal(err)
+	}
+	r := mustOpen(t, k, store)
+	if _, err := r.Hold(t.Context(), repo.Hold{Snapshot: id, Reason: "a test"}); err != nil {
+		t.Fatal(err)
+	}
+	note(t, r, repo.Damage{Pack: blob.ID{1}, Whole: true})
+	all := objects(t, store)
+	for _, outcome := range []faulty.Outcome{faulty.Garbled, faulty.NotApplied} {
+		for n := 0; ; n++ {
+			s := faulty.New(store)
+			r := mustOpen(t, k, s)
+			s.Arm(faulty.Fault{Ops: faulty.Get, Call: n, Outcome: outcome})
+			if err := readEverything(t, r, all, ids); err != nil {
+				t.Errorf("read %d, outcome %d: %v", n, outcome, err)
+			}
+			if !s.Fired() {
+				if n < 15 {
+					t.Errorf("there were only %d reads", n)
+				}
+				break
+			}
+		}
+	}
+}
+
+// readEverything reads all objects and pieces in each way that there is.
+func readEverything(t *testing.T, r *repo.Repository, all map[string]int64, ids []blob.ID) (err error) {
+	t.Helper()
+	for _, id := range ids {
+		_, failed := read(t, r, id)
+		err = errors.Join(err, failed)
+	}
+	for name, size := range all {
+		err = errors.Join(err, r.CheckObject(t.Context(), name, size))
+		id, _ := blob.ParseID(path.Base(name))
+		switch part, _ := repo.PartOf(name); part {
+		case repo.Packs:
+			check, failed := r.CheckPack(t.Context(), id, size, func(int64) {})
+			_, odd := r.PackKind(t.Context(), id)
+			err = errors.Join(err, failed, odd, errors.Join(check.Damage...))
+		case repo.Indexes:
+			_, _, failed := r.OpenIndex(t.Context(), id, size)
+			err = errors.Join(err, failed)
+		}
+	}
+	each := func(_ repo.ForgottenObject, failed error) error { return failed }
+	return errors.Join(err, r.EachForgotten(t.Context(), each))
+}
