@@ -72,6 +72,9 @@ func Snapshots(ctx context.Context, r *repo.Repository, opts Options) (*Report, 
 	if err != nil {
 		return nil, err
 	}
+	if found.InDoubt() {
+		return nil, r.ErrDoubt()
+	}
 	for _, f := range found.Findings {
 		if f.Unreadable {
 			return nil, fmt.Errorf("%s: %s; %s", f.Object, f.What, f.Hint)

@@ -127,7 +127,7 @@ func checkVersion(ctx context.Context, store storage.Store, names []string) erro
 
 // takeConfig reads the config and checks that it lists the key that r has.
 func (r *Repository) takeConfig(ctx context.Context) error {
-	c, err := r.loadConfig(ctx)
+	c, broken, err := r.loadConfig(ctx)
 	if err != nil {
 		return err
 	}
@@ -135,8 +135,17 @@ func (r *Repository) takeConfig(ctx context.Context) error {
 	if i < 0 || c.Keys[i].Removed != 0 {
 		return errNotListed
 	}
-	r.config = *c
+	r.config, r.broken = *c, broken
 	return nil
+}
+
+// BrokenConfig returns the name of the highest config if that is damaged, so that an older one
+// counts, which may not name all keys; else "".
+func (r *Repository) BrokenConfig() string { return r.broken }
+
+// ErrDoubt returns the error of what may not be done while something is in doubt; see [InDoubt].
+func (r *Repository) ErrDoubt() error {
+	return &DamageError{Object: r.broken, Err: errors.New("something is signed with a key that only this config may name, and would seem to be damaged: nothing was changed")}
 }
 
 // An OlderError says that a repository's config is older than one that this machine
@@ -153,34 +162,34 @@ func (e *OlderError) Error() string {
 // loadConfig returns the highest config that the owner signed. One that is
 // invalid is passed over: whoever can write to the storage could otherwise
 // keep the repository from opening. An older one than this machine has seen
-// is refused.
-func (r *Repository) loadConfig(ctx context.Context) (*config, error) {
+// is refused. broken is the name of the highest one of those that were passed over.
+func (r *Repository) loadConfig(ctx context.Context) (_ *config, broken string, err error) {
 	// Read before the names are: another process may make a config meanwhile.
 	least := readNumber(r.seen)
 	names, err := configNames(ctx, r.store)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
 	var damage error
 	for _, name := range names {
 		c, err := r.readConfig(ctx, name)
 		if errors.As(err, new(*DamageError)) {
-			damage = errors.Join(damage, err)
-			r.warnf("passing over %s: %v", name, err)
+			damage, broken = errors.Join(damage, err), cmp.Or(broken, name)
+			r.warnOnce("passing over %s: %v", name, err)
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, "", err
 		}
 		if c.Number < least && damage != nil {
-			return nil, damage
+			return nil, "", damage
 		}
 		if c.Number < least {
-			return nil, &OlderError{Config: c.Number, Seen: least, Note: r.seen}
+			return nil, "", &OlderError{Config: c.Number, Seen: least, Note: r.seen}
 		}
-		return c, writeNumber(r.seen, c.Number)
+		return c, broken, writeNumber(r.seen, c.Number)
 	}
-	return nil, damage
+	return nil, "", damage
 }
 
 // readConfig reads one config. A DamageError says that it is none that the
@@ -276,7 +285,7 @@ func (r *Repository) signingKey(ctx context.Context, id seal.SignerID) (KeyInfo,
 	if key, ok := r.config.signer(id); ok {
 		return key, true
 	}
-	newer, err := r.loadConfig(ctx)
+	newer, _, err := r.loadConfig(ctx)
 	if err != nil || newer.Number <= r.config.Number {
 		return KeyInfo{}, false
 	}

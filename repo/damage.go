@@ -123,7 +123,7 @@ func (r *Repository) damages(ctx context.Context) (all map[blob.ID]Damage, names
 		case errors.Is(err, storage.ErrNotFound):
 			return nil // repaired this moment
 		case errors.As(err, new(*DamageError)):
-			r.warnf("passing over %s: %v", name, err)
+			r.warnOnce("passing over %s: %v", name, err)
 			return nil
 		case err != nil:
 			return err

@@ -162,7 +162,7 @@ func (r *Repository) WithIndex(ctx context.Context, dir string, names []blob.ID)
 	if err := x.Sync(ctx, names, r.loadIndex); err != nil {
 		return nil, errors.Join(err, x.Close())
 	}
-	out := &Repository{store: r.store, keys: r.keys, config: r.config, index: x, dec: r.dec, boxes: r.boxes, pages: r.pages, warn: r.warn, clock: r.clock,
+	out := &Repository{store: r.store, keys: r.keys, broken: r.broken, config: r.config, index: x, dec: r.dec, boxes: r.boxes, pages: r.pages, warn: r.warn, left: r.left, clock: r.clock,
 		synced: true, refreshed: true}
 	if err := out.readDamages(ctx); err != nil {
 		return nil, errors.Join(err, x.Close())
@@ -209,7 +209,7 @@ const packSpan = 4 << 20
 type PackCheck struct {
 	Clumps []ClumpInfo // of its directory; nil when that cannot be read
 	Damage []error     // none: the pack is what its writer stored
-	Note   *Damage     // to be noted with NoteDamage; nil if there is none, or if the pack cannot be read or is gone
+	Note   *Damage     // to be noted with NoteDamage; nil if there is none, or if the pack cannot be read, is gone, or is in doubt
 }
 
 // CheckPack reads the pack named id, of size bytes, once from beginning to end
@@ -229,7 +229,7 @@ func (r *Repository) CheckPack(ctx context.Context, id blob.ID, size int64, read
 		return c, errors.Join(c.Damage...)
 	})
 	for _, err := range c.Damage {
-		if errors.Is(err, storage.ErrNotFound) || errors.As(err, new(*UnreadableError)) {
+		if errors.Is(err, storage.ErrNotFound) || errors.As(err, new(*UnreadableError)) || InDoubt(err) {
 			return &c.PackCheck, ctx.Err()
 		}
 	}

@@ -129,10 +129,33 @@ func modeOf(kind seal.Kind) seal.Mode {
 	return seal.ModeIndex
 }
 
+// A SignerError says that an object is signed with a key that the config does not name, or
+// that may not sign it.
+type SignerError struct {
+	// Config, if not "", is a newer config, which is damaged: it may name the key, and then
+	// the object is sound.
+	Config string
+}
+
+func (e *SignerError) Error() string {
+	const text = "it is signed with a key that this repository does not know, or that may not sign it"
+	if e.Config == "" {
+		return text
+	}
+	return text + "; " + e.Config + ", which is damaged, may name that key"
+}
+
+// InDoubt reports whether err says that an object is signed with a key that may be named in a
+// config that is damaged. Such an object must neither go nor be replaced.
+func InDoubt(err error) bool {
+	var e *SignerError
+	return errors.As(err, &e) && e.Config != ""
+}
+
 func (r *Repository) verify(signer seal.SignerID, digest blob.ID, sig []byte, public func(seal.SignerID) ([32]byte, bool)) error {
 	key, ok := public(signer)
 	if !ok {
-		return errors.New("it is signed with a key that this repository does not know, or that may not sign it")
+		return &SignerError{Config: r.broken}
 	}
 	if !seal.Verify(key, digest, sig) {
 		return errors.New("its signature does not match")

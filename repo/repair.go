@@ -137,6 +137,9 @@ func (p *repairer) open(ctx context.Context, id blob.ID, size int64) (*surveyed,
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
+	if InDoubt(err) {
+		return nil, p.r.ErrDoubt()
+	}
 	if errors.As(err, new(*UnreadableError)) || errors.Is(err, seal.ErrTooNew) || errors.Is(err, storage.ErrNotFound) {
 		return nil, fmt.Errorf("reading %s: %w", indexName(id), err)
 	}

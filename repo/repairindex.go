@@ -127,6 +127,8 @@ func (p *indexRepair) directories(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
+		case InDoubt(err):
+			return p.r.ErrDoubt()
 		case errors.Is(err, storage.ErrNotFound):
 			delete(p.packs, id) // gone this moment
 		case errors.As(err, new(*UnreadableError)) || errors.Is(err, seal.ErrTooNew):

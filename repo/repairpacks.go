@@ -205,6 +205,9 @@ func (p *packsRepair) look(ctx context.Context, id blob.ID, sizes map[blob.ID]in
 		_, err := p.r.NoteDamage(ctx, func(all map[blob.ID]Damage) { delete(all, id) })
 		return err
 	}
+	if InDoubt(errors.Join(check.Damage...)) {
+		return p.r.ErrDoubt()
+	}
 	if len(check.Damage) > 0 && check.Note == nil {
 		return fmt.Errorf("reading %s: %w", packName(id), errors.Join(check.Damage...))
 	}

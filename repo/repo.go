@@ -85,8 +85,9 @@ type Repository struct {
 	clock func() time.Time
 
 	lost lostPacks
-	left leftOut
+	left *leftOut
 
+	broken   string // the highest config, if it is damaged and config is therefore an older one
 	configMu sync.Mutex
 	config   config // under configMu; what it refers to is not changed
 
@@ -215,7 +216,7 @@ func Open(ctx context.Context, store storage.Store, opts OpenOptions) (*Reposito
 	if err != nil {
 		return nil, err
 	}
-	r := &Repository{store: store, dec: dec, boxes: newBoxes(), pages: newPages(), warn: opts.Warn, clock: opts.Now}
+	r := &Repository{store: store, dec: dec, boxes: newBoxes(), pages: newPages(), warn: opts.Warn, left: new(leftOut), clock: opts.Now}
 	if r.clock == nil {
 		r.clock = time.Now
 	}
@@ -239,6 +240,11 @@ func (r *Repository) warnf(format string, args ...any) {
 	if r.warn != nil {
 		r.warn.Printf(format, args...)
 	}
+}
+
+// warnOnce warns of what stays as it is, however often it is met.
+func (r *Repository) warnOnce(format string, args ...any) {
+	r.left.warn(r.warn, fmt.Sprintf(format, args...))
 }
 
 // Close releases the index. The repository itself needs no closing.

@@ -163,7 +163,7 @@ func (r *Repository) forgotten(ctx context.Context, o snapshotEntry, records map
 	case errors.Is(err, storage.ErrNotFound): // taken back this moment
 		return forgotten{}, false, nil
 	case errors.As(err, new(*DamageError)):
-		r.left.warn(r.warn, fmt.Sprintf("%v: the snapshot is not forgotten", err))
+		r.warnOnce("%v: the snapshot is not forgotten", err)
 		return forgotten{}, false, nil
 	}
 	return f, err == nil, err

@@ -134,6 +134,7 @@ func (c *checker) damaged(ctx context.Context, object string, err error) (*findi
 	}
 	f := c.find(object)
 	f.flaw(err)
+	c.report.inDoubt = c.report.inDoubt || repo.InDoubt(err)
 	return f, nil
 }
 
@@ -255,6 +256,9 @@ func (c *checker) finish() *Report {
 	for _, f := range c.findings {
 		maps.Copy(c.report.losing, f.snapshots.known)
 		c.report.manyLose = c.report.manyLose || f.snapshots.more
+		if broken := c.r.BrokenConfig(); broken != "" && c.report.inDoubt {
+			f.hint = c.doubtHint(f, broken)
+		}
 		if f.hint == "" {
 			f.hint = c.hint(f)
 		}

@@ -83,7 +83,8 @@ func (f *fixture) backup(t *testing.T, n int, suffix string) {
 func (f *fixture) name(t *testing.T, suffix string) {
 	t.Helper()
 	kinds := map[seal.Kind]string{seal.KindDataPack: "data", seal.KindTreePack: "tree", seal.KindDataIndex: "dataindex",
-		seal.KindTreeIndex: "treeindex", seal.KindSnapshot: "snapshot", seal.KindIntent: "intent", seal.KindConfig: "config", seal.KindTombstone: "tombstone", seal.KindDamage: "damage"}
+		seal.KindTreeIndex: "treeindex", seal.KindSnapshot: "snapshot", seal.KindIntent: "intent", seal.KindConfig: "config", seal.KindTombstone: "tombstone", seal.KindDamage: "damage",
+		seal.KindMark: "mark", seal.KindSeen: "seen", seal.KindForgotten: "forgotten", seal.KindHold: "hold"}
 	err := f.store.List(t.Context(), "", func(name string, _ int64) error {
 		if f.roles[name] != "" {
 			return nil

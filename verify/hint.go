@@ -34,6 +34,9 @@ func (c *checker) hint(f *finding) string {
 	}
 	switch part {
 	case repo.Configs:
+		if f.object == c.r.BrokenConfig() {
+			return c.doubtHint(f, f.object)
+		}
 		return copyBack + "; until then the newest config that is whole counts"
 	case repo.Forgotten:
 		return "the snapshot counts as not forgotten; delete the object, then restante forget works again"
@@ -53,6 +56,15 @@ func (c *checker) hint(f *finding) string {
 		return c.packHint(f)
 	}
 	return copyBack + "; the other snapshots do not need it"
+}
+
+// doubtHint is for what may seem to be damaged only because the newest config is, and for that.
+func (c *checker) doubtHint(f *finding, broken string) string {
+	if f.object == broken {
+		return copyBack + ", before anything else: which keys were added or removed in it is not known, and what they have signed may seem to be damaged; " +
+			"until then the newest config that is whole counts"
+	}
+	return "first copy " + broken + " back from another copy of the repository, and check again: this may be sound; until then delete nothing, and repairs refuse"
 }
 
 // absenceHint is for pieces that no index object names.

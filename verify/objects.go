@@ -121,6 +121,8 @@ func (c *checker) object(ctx context.Context, part repo.Part, name string, size 
 		f.hint = "no key in service has it: delete it"
 		if slices.ContainsFunc(c.r.Keys(), func(k repo.KeyInfo) bool { return k.Object == id }) {
 			f.hint = keyHint(id)
+		} else if broken := c.r.BrokenConfig(); broken != "" {
+			f.hint = copyBack + "; " + broken + ", which is damaged, may name it: keep it"
 		}
 	}
 	return err
@@ -138,7 +140,9 @@ func (c *checker) checkKeys() {
 	}
 	for id := range c.keys {
 		name := string(repo.KeyFiles) + "/" + id.String()
-		if c.findings[name] == nil {
+		if broken := c.r.BrokenConfig(); broken != "" {
+			c.report.note("%s is of no key that is known; %s, which is damaged, may name it: keep it", name, broken)
+		} else if c.findings[name] == nil {
 			c.report.note("%s is of no key in service; who has its passphrase or identity can open the repository with it, so delete it", name)
 		}
 	}

@@ -137,6 +137,7 @@ func (c *checker) compare(id blob.ID, d reading) {
 	for _, err := range d.damage {
 		p.suspect = c.find(repo.PackName(id))
 		p.suspect.flaw(err)
+		c.report.inDoubt = c.report.inDoubt || repo.InDoubt(err)
 	}
 	if !d.directory {
 		return

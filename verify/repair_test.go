@@ -2,7 +2,9 @@ package verify_test
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -215,6 +217,102 @@ func TestBitFlips(t *testing.T) {
 	}
 }
 
+// The same in all that says how the repository is used. It is found, or the repository is not
+// opened; and no repair takes away anything else, because of it.
+func TestBitFlipsInRecords(t *testing.T) {
+	whole := newFixture(t)
+	whole.addRecords(t)
+	for _, role := range []string{"config", "config+", "keys", "keys+", "mark+", "seen+", "forgotten+", "hold+"} {
+		name := whole.names[role]
+		size := len(whole.get(t, name))
+		places := []int{1, 20, 70, size / 2, size - 1}
+		if testing.Short() {
+			places = places[3:4]
+		}
+		for _, at := range places {
+			t.Run(fmt.Sprint(role, " ", at), func(t *testing.T) {
+				f := whole.clone(t)
+				sound := f.get(t, name)
+				f.replace(t, name, flip(bytes.Clone(sound), at))
+				before := f.objects(t)
+				if f.openable(t) {
+					if !slices.ContainsFunc(f.check(t, true).Findings, isOf(name)) {
+						t.Error("it is not found")
+					}
+					f.tryRepairs(t)
+				} else if role != "keys" { // the only one that the fixture has
+					t.Error("it cannot be opened")
+				}
+				after := f.objects(t)
+				for other, data := range before {
+					if other != name && !bytes.Equal(after[other], data) {
+						t.Errorf("%s has changed", f.roles[other])
+					}
+				}
+				f.replace(t, name, sound)
+				f.wantContents(t)
+			})
+		}
+	}
+}
+
+// addRecords adds a key, what a writer has done with it, a mark, a session that has seen it,
+// a snapshot that is forgotten, and a hold. Their roles end in +.
+func (f *fixture) addRecords(t *testing.T) {
+	t.Helper()
+	writer := &fixture{store: f.store, file: f.addWriter(t), roles: f.roles, names: f.names}
+	f.name(t, "+")
+	f.roles[f.names["keysb"]], f.names["keys+"] = "keys+", f.names["keysb"]
+	r := f.open(t)
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(r.PutMark(t.Context(), repo.Mark{Number: 1, Packs: []blob.ID{{1}}}))
+	writer.backup(t, 3, "+") // the session has seen the mark
+	id, err := seal.ParseSession(path.Base(f.names["snapshot+"]))
+	must(err)
+	must(r.Forget(t.Context(), id, "root"))
+	id, err = seal.ParseSession(path.Base(f.names["snapshot1"]))
+	must(err)
+	_, err = r.Hold(t.Context(), repo.Hold{Snapshot: id, Reason: "a test"})
+	must(err)
+	f.name(t, "+")
+}
+
+// openable reports whether the repository can be opened. If not, it is said to be damaged.
+func (f *fixture) openable(t *testing.T) bool {
+	t.Helper()
+	u, err := seal.Identities(f.file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, err := repo.Open(t.Context(), f.store, repo.OpenOptions{CacheDir: t.TempDir(), Unlock: u})
+	if err == nil {
+		return r.Close() == nil
+	}
+	if !errors.As(err, new(*repo.DamageError)) {
+		t.Errorf("opening it: %v", err)
+	}
+	return false
+}
+
+// tryRepairs runs all repairs, which may refuse because of a config.
+func (f *fixture) tryRepairs(t *testing.T) {
+	t.Helper()
+	_, index := f.open(t).RepairIndex(t.Context(), repo.RepairOptions{})
+	_, packs := f.open(t).RepairPacks(t.Context(), nil, repo.RepairOptions{})
+	_, snapshots := repair.Snapshots(t.Context(), f.open(t), repair.Options{})
+	for _, err := range []error{index, packs, snapshots} {
+		var damage *repo.DamageError
+		if err != nil && (!errors.As(err, &damage) || !strings.HasPrefix(damage.Object, "config/")) {
+			t.Error(err)
+		}
+	}
+}
+
 var verifyAll verify.Options
 
 func isOf(name string) func(verify.Finding) bool {
@@ -228,6 +326,75 @@ func noteOf(pack blob.ID) func(map[blob.ID]repo.Damage) {
 // byContent reports whether objects of a role are called by their bytes.
 func byContent(role string) bool {
 	return !strings.HasPrefix(role, "snapshot") && !strings.HasPrefix(role, "intent")
+}
+
+// While the newest config is damaged, what a key has signed that only it names seems to be
+// forged. Nobody is told to do away with it, and no repair does.
+func TestBrokenConfig(t *testing.T) {
+	f := newFixture(t)
+	writer := &fixture{store: f.store, file: f.addWriter(t), roles: f.roles, names: f.names}
+	f.name(t, "")
+	writer.backup(t, 3, "3")
+	config := "config/00000002"
+	sound := f.get(t, config)
+	f.replace(t, config, flip(sound, len(sound)/2))
+	before := f.objects(t)
+
+	report := f.check(t, true)
+	for _, role := range []string{"dataindex3", "treeindex3", "snapshot3"} {
+		if !slices.ContainsFunc(report.Findings, isOf(f.names[role])) {
+			t.Errorf("%s is not found", role)
+		}
+	}
+	for _, found := range report.Findings {
+		if !strings.Contains(found.Hint, "copy") || !strings.Contains(found.Object+found.Hint, config) || strings.Contains(found.Hint, "restante") {
+			t.Errorf("%s: what helps: %s", found.Object, found.Hint)
+		}
+	}
+	if !strings.Contains(strings.Join(report.Notes, ""), "keep it") || report.Marked > 0 {
+		t.Errorf("%q, %d marked", report.Notes, report.Marked)
+	}
+	for what, run := range map[string]func() error{
+		"index": func() error {
+			_, err := f.open(t).RepairIndex(t.Context(), repo.RepairOptions{Force: true})
+			return err
+		},
+		"packs": func() error {
+			_, err := f.open(t).RepairPacks(t.Context(), nil, repo.RepairOptions{Force: true})
+			return err
+		},
+		"snapshots": func() error {
+			_, err := repair.Snapshots(t.Context(), f.open(t), repair.Options{Force: true})
+			return err
+		},
+	} {
+		var damage *repo.DamageError
+		if err := run(); !errors.As(err, &damage) || damage.Object != config {
+			t.Errorf("repair %s: %v", what, err)
+		}
+	}
+	after := f.objects(t)
+	for name, data := range before {
+		if !bytes.Equal(after[name], data) {
+			t.Errorf("%s has changed", f.roles[name])
+		}
+	}
+	f.replace(t, config, sound)
+	f.wantContents(t)
+}
+
+// objects returns all objects.
+func (f *fixture) objects(t *testing.T) map[string][]byte {
+	t.Helper()
+	out := map[string][]byte{}
+	err := f.store.List(t.Context(), "", func(name string, _ int64) error {
+		out[name] = f.get(t, name)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
 }
 
 func TestRepairsOfNothing(t *testing.T) {

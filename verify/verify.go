@@ -98,7 +98,12 @@ type Report struct {
 	manyLose bool             // not all of them are known
 	suspects map[blob.ID]bool // packs in which pieces are only there if they can be read
 	mostGone bool
+	inDoubt  bool
 }
+
+// InDoubt reports whether something only seems to be damaged, or lost, as far as is known: it is
+// signed with a key that may be named in the newest config, which is damaged.
+func (r *Report) InDoubt() bool { return r.inDoubt }
 
 // MostGone reports whether most of the packs that the index names are not there.
 func (r *Report) MostGone() bool { return r.mostGone }

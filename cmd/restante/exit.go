@@ -182,6 +182,8 @@ func (a *app) hint(ran *cobra.Command, err error) string {
 		return "is all of the repository mounted? if the packs are gone for good, add --force"
 	case isUnreadable(err):
 		return "let this user read it, or see to the disk or the network, then run this again; nothing counts as lost because of it"
+	case repo.InDoubt(err):
+		return copyConfigBack
 	case isDamage(err):
 		return damageHint(err)
 	case errors.Is(err, errEstimate):
@@ -218,6 +220,9 @@ func (a *app) goOnHint(ran *cobra.Command) string {
 	return ""
 }
 
+const copyConfigBack = "put the config that is named back from a copy of the repository; until then change and delete nothing; " +
+	"only if no key was added or removed in it, move it out of the repository"
+
 // damageHint names the command that helps. It is not check where no command
 // can open the repository.
 func damageHint(err error) string {
@@ -225,7 +230,9 @@ func damageHint(err error) string {
 	if errors.As(err, &damage) {
 		top, _, _ := strings.Cut(damage.Object, "/")
 		switch top {
-		case "config", "keys":
+		case "config":
+			return copyConfigBack
+		case "keys":
 			return "put what is named back from a copy of the repository"
 		case "index":
 			return "restore what is named from a copy of the repository; without one, run restante repair index"
