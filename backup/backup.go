@@ -176,7 +176,8 @@ func (s Session) String() string { return hex.EncodeToString(s[:]) }
 type Result struct {
 	Session   Session
 	Snapshot  snapshot.Snapshot
-	First     bool // no earlier snapshot of the store could be found
+	First     bool   // no earlier snapshot of the store could be found
+	Dropped   string // why nothing was taken over from the last snapshot, though the cache knows it
 	Mailboxes int
 	Example   string   // the name of one mailbox, for the command that would bring it back
 	Unsaved   []Notice // the first of them; Snapshot.Tree.Counts.Unsaved has the number
@@ -192,6 +193,7 @@ type run struct {
 	own      map[fileID]bool // folders that are left out
 	session  *repo.Session
 	parent   *parent // nil if nothing is known of an earlier snapshot
+	dropped  string  // why there is none any more
 	spare    shelf
 	sketches sketches
 
@@ -236,7 +238,7 @@ func Run(ctx context.Context, r *repo.Repository, opts Options) (*Result, error)
 	}
 	result, err := run.record(ctx, shrink != nil)
 	if err == nil {
-		result.First = last.none
+		result.First, result.Dropped = last.none, run.dropped
 		return result, nil
 	}
 	if !errors.Is(err, repo.ErrClosed) {
@@ -275,10 +277,10 @@ func (run *run) record(ctx context.Context, shrunk bool) (*Result, error) {
 	if run.parent != nil && run.parent.absent != run.session.Absent() {
 		// What the parent refers to may have been lost since: everything is read,
 		// and what is missing is stored again.
-		run.dropParent()
+		run.dropParent("what is damaged or missing in the repository is not what it was at the last backup, so something of that may be lost")
 	}
 	if run.parent != nil && !run.session.MayBuildOn(run.parent.session, run.parent.marks) {
-		run.dropParent() // some of what it refers to is about to be deleted
+		run.dropParent("a prune is about to delete packs, of which the last backup may need some")
 	}
 	cache := run.createParent()
 	defer cache.discard()

@@ -49,7 +49,7 @@ func (run *run) lastSnapshot(ctx context.Context) (last previous, err error) {
 		}
 	}
 	if !listed {
-		run.dropParent()
+		run.dropParent(parentGone)
 	}
 	if newest == nil {
 		last.none, last.leftOut = true, run.repo.LeftOut()
@@ -159,12 +159,19 @@ func (run *run) confirmParent(ctx context.Context) error {
 	}
 	listed, err := run.repo.Listed(ctx, [16]byte(run.parent.id()))
 	if err == nil && !listed {
-		run.dropParent()
+		run.dropParent(parentGone)
 	}
 	return err
 }
 
-func (run *run) dropParent() {
+// parentGone is why a parent cannot be used whose snapshot is not listed.
+const parentGone = "the snapshot of the last backup is gone, forgotten or damaged"
+
+// dropParent does without the parent cache, if there is one.
+func (run *run) dropParent(why string) {
+	if run.parent != nil {
+		run.dropped = why
+	}
 	run.parent.close()
 	run.parent = nil
 }

@@ -46,8 +46,8 @@ type Report struct {
 
 // Repaired is a snapshot that was replaced.
 type Repaired struct {
-	Old     string `json:"old" doc:"its ID; it is gone"`
-	New     string `json:"new" doc:"the ID of the snapshot in its place"`
+	Old     string `json:"old" doc:"its ID; it is gone, but for a dry run"`
+	New     string `json:"new" doc:"the ID of the snapshot in its place, which a dry run has not made"`
 	Store   string `json:"store" doc:"the store's name"`
 	Host    string `json:"host" doc:"the host's name"`
 	Started string `json:"time" doc:"when the backup began, which stays"`

@@ -11,13 +11,15 @@ import (
 	"restante/blob"
 	"restante/index"
 	"restante/seal"
+	"restante/storage"
 )
 
 // A PacksRepair tells what RepairPacks did.
 type PacksRepair struct {
-	Packs []RepairedPack `json:"packs" doc:"the packs that were damaged or gone, and are no longer referred to"`
-	Whole []string       `json:"whole" doc:"packs that were asked for, or noted as damaged, and are not; the index may be wrong about them"`
-	Kept  []Replaced     `json:"kept" doc:"packs of which nothing is known, as no index object names them and their directories cannot be read: they were left alone"`
+	Packs   []RepairedPack `json:"packs" doc:"the packs that were damaged or gone, and are no longer referred to"`
+	Whole   []string       `json:"whole" doc:"packs that were asked for, or noted as damaged, and are not; the index may be wrong about them"`
+	Kept    []Replaced     `json:"kept" doc:"packs of which nothing is known, as no index object names them and their directories cannot be read: they were left alone"`
+	Records []Replaced     `json:"records" doc:"records of damage that could not be read, and were removed; check --read-data notes again what is damaged"`
 }
 
 // A RepairedPack tells what became of the pieces of a pack.
@@ -53,7 +55,7 @@ func (r *Repository) RepairPacks(ctx context.Context, only []blob.ID, opts Repai
 	if !r.CanRead() {
 		return nil, ErrCannotRead
 	}
-	out := &PacksRepair{Packs: []RepairedPack{}, Whole: []string{}, Kept: []Replaced{}}
+	out := &PacksRepair{Packs: []RepairedPack{}, Whole: []string{}, Kept: []Replaced{}, Records: []Replaced{}}
 	err := r.repair(ctx, "repair packs", opts, func(p *repairer) error {
 		pp := &packsRepair{repairer: p, out: out, targets: map[blob.ID]*target{}}
 		return pp.run(ctx, only)
@@ -95,7 +97,10 @@ func (p *packsRepair) run(ctx context.Context, only []blob.ID) (err error) {
 	if p.comp, err = newCompressor(Default); err != nil {
 		return err
 	}
-	if err := p.choose(ctx, only); err != nil || len(p.targets) == 0 {
+	if err := p.choose(ctx, only); err != nil {
+		return err
+	}
+	if err := p.dropRecords(ctx); err != nil || len(p.targets) == 0 {
 		return err
 	}
 	if err := p.note(ctx); err != nil {
@@ -123,6 +128,37 @@ func (p *packsRepair) run(ctx context.Context, only []blob.ID) (err error) {
 		return err
 	}
 	return p.drop(ctx, own)
+}
+
+// dropRecords removes the records of damage that cannot be read, and that therefore say nothing.
+func (p *packsRepair) dropRecords(ctx context.Context) error {
+	sizes := map[string]int64{}
+	err := p.r.store.List(ctx, "damaged/", func(name string, size int64) error {
+		if part, err := PartOf(name); err == nil && part == Damaged {
+			sizes[name] = size
+		}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("listing records of damage: %w", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(sizes)) {
+		_, err := p.r.readDamage(ctx, name, sizes[name])
+		damage := new(DamageError)
+		switch {
+		case InDoubt(err):
+			return p.r.ErrDoubt()
+		case err == nil || errors.Is(err, storage.ErrNotFound):
+			continue
+		case !errors.As(err, &damage) || errors.Is(err, seal.ErrTooNew):
+			return err
+		}
+		p.out.Records = append(p.out.Records, Replaced{name, damage.Err.Error()})
+		if err := p.remove(ctx, name); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (p *packsRepair) inOrder() []blob.ID {

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"path"
 
 	"restante/blob"
 	"restante/repo"
@@ -39,13 +40,16 @@ func (c *checker) hint(f *finding) string {
 		}
 		return copyBack + "; until then the newest config that is whole counts"
 	case repo.Forgotten:
+		if !c.listed[snapshotName(path.Base(f.object))] {
+			return "its snapshot is gone, and nothing depends on it: restante prune removes it, a day after it has seen it first"
+		}
 		return "the snapshot counts as not forgotten; delete the object, then restante forget works again"
 	case repo.Holds:
 		return "the snapshot counts as held; restante hold or restante release replaces it"
 	case repo.Intents:
 		return "nothing depends on it: delete it when no backup is running"
 	case repo.Damaged:
-		return "it only says what is damaged: delete it, and run restante check --read-data, which notes that again"
+		return "it only says what is damaged: run restante repair packs, which removes it, then restante check --read-data, which notes that again"
 	case repo.Marks:
 		return "run restante prune, which removes it and marks again what it named"
 	case repo.Seen:

@@ -207,7 +207,7 @@ func TestBitFlips(t *testing.T) {
 				f.repairSnapshots(t)
 				report := f.check(t, true)
 				for _, found := range report.Findings {
-					beyond := strings.HasPrefix(role, "snapshot") || strings.HasPrefix(role, "intent") || role == "damage"
+					beyond := strings.HasPrefix(role, "snapshot") || strings.HasPrefix(role, "intent")
 					if !beyond || found.Object != name || found.Lost.Files.Count > 0 {
 						t.Errorf("after all repairs: %+v", found)
 					}

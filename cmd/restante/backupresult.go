@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -58,13 +59,13 @@ func printBackup(out *output, a *app, o *backupOptions, r *backup.Result) error 
 			return err
 		}
 	} else if !out.quiet {
-		text := backupText(o, j, r.First, r.Session.String()[:8])
+		text := backupText(o, j, r, r.Session.String()[:8])
 		if r.Example != "" && !o.dryRun {
 			text += fmt.Sprintf("One mailbox comes back with:\n  restante%s restore %s --target DIR\n", a.repoFlag(), shellWord(r.Example))
 		}
 		fmt.Fprint(out, text)
 	}
-	out.record(backupText(o, j, r.First, j.Snapshot))
+	out.record(backupText(o, j, r, j.Snapshot))
 	if j.Unsaved > 0 {
 		return outcome{exitIncomplete, fmt.Sprintf("%s could not be read; the snapshot lists them and the next backup tries again",
 			cli.Count(j.Unsaved, "path", "paths"))}
@@ -92,7 +93,7 @@ func backupResult(o *backupOptions, r *backup.Result) backupJSON {
 }
 
 // backupText sums up a backup that made the snapshot of this name.
-func backupText(o *backupOptions, j backupJSON, first bool, name string) string {
+func backupText(o *backupOptions, j backupJSON, r *backup.Result, name string) string {
 	out := &strings.Builder{}
 	what := "snapshot " + name
 	if o.dryRun {
@@ -102,8 +103,8 @@ func backupText(o *backupOptions, j backupJSON, first bool, name string) string 
 		cli.Duration(time.Duration(j.Seconds*float64(time.Second))))
 	fmt.Fprintf(out, "  holds    %s, %s, %s in %s\n", cli.Count(uint64(j.Mailboxes), "mailbox", "mailboxes"),
 		cli.Count(j.Messages, "message", "messages"), cli.Size(j.Bytes), cli.Count(j.Files, "file", "files"))
-	if j.Parent == "" && !first {
-		out.WriteString("  read     all, for the cache knows no earlier snapshot to compare with; every file counts as new\n")
+	if j.Parent == "" && !r.First {
+		fmt.Fprintf(out, "  read     all, for %s; every file counts as new\n", cmp.Or(r.Dropped, "the cache knows no earlier snapshot to compare with"))
 	}
 	fmt.Fprintf(out, "  new      %s (%s), %s changed, %s unchanged, %s removed\n", cli.Count(j.New, "file", "files"),
 		cli.Count(j.NewMails, "message", "messages"), cli.Number(j.Changed), cli.Number(j.Unchanged), cli.Number(j.Removed))

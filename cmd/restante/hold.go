@@ -104,7 +104,7 @@ func (a *app) runHold(ctx context.Context, out *output, opts *holdOptions) error
 func parseUntil(text string, now time.Time) (time.Time, error) {
 	span, err := retention.ParseSpan(text)
 	if err == nil {
-		return span.After(now), nil
+		return lastYear(text, span.After(now))
 	}
 	until, err := cli.ParseTime(text, now)
 	if err != nil {
@@ -112,6 +112,14 @@ func parseUntil(text string, now time.Time) (time.Time, error) {
 	}
 	if !until.After(now) {
 		return until, cli.Usagef("%s is over already", cli.Time(until))
+	}
+	return lastYear(text, until)
+}
+
+// lastYear refuses a time that cannot be written with four digits for the year.
+func lastYear(text string, until time.Time) (time.Time, error) {
+	if until.UTC().Year() > 9999 {
+		return time.Time{}, cli.Usagef("%q is after the year 9999; without --until a hold has no end", text)
 	}
 	return until, nil
 }

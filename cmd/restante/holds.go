@@ -13,7 +13,7 @@ import (
 type holdInfo struct {
 	Reason string `json:"reason" doc:"why it is held"`
 	By     string `json:"by" doc:"who holds it"`
-	Made   string `json:"made" doc:"since when, in UTC"`
+	Made   string `json:"made,omitempty" doc:"since when, in UTC; left out if the hold is damaged"`
 	Until  string `json:"until,omitempty" doc:"until when, in UTC; left out for no end"`
 }
 
@@ -32,6 +32,9 @@ const (
 	holdDamaged = "damaged"
 )
 
+// damagedHold stands for the reason of a hold that cannot be read.
+const damagedHold = "its hold is damaged; it stays held"
+
 func jsonTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
 // holdInfoOf returns the hold for JSON, nil for none.
@@ -39,7 +42,10 @@ func holdInfoOf(h *repo.Hold) *holdInfo {
 	if h == nil {
 		return nil
 	}
-	info := &holdInfo{Reason: h.Reason, By: h.By, Made: jsonTime(h.Made)}
+	info := &holdInfo{Reason: h.Reason, By: h.By}
+	if !h.Made.IsZero() { // else it is damaged
+		info.Made = jsonTime(h.Made)
+	}
 	if !h.Until.IsZero() {
 		info.Until = jsonTime(h.Until)
 	}
@@ -71,7 +77,7 @@ func (o *opened) addHolds(ctx context.Context, all []listed, now time.Time) erro
 		}
 		if err != nil {
 			o.warn.Printf("%v: it counts as a hold", err)
-			h.Reason = "its hold is damaged"
+			h.Reason = damagedHold
 		}
 		if s != nil && h.Active(now) && (s.hold == nil || h.Until.IsZero() || !s.hold.Until.IsZero() && h.Until.After(s.hold.Until)) {
 			s.hold = &h
@@ -127,7 +133,7 @@ func (o *opened) holdRecords(ctx context.Context, now time.Time) (records []hold
 		case lookErr != nil:
 			return lookErr
 		case err != nil:
-			r.State = holdDamaged
+			r.State, r.Reason = holdDamaged, damagedHold
 		case !there:
 			r.State = holdGone
 		case !h.Active(now):

@@ -18,7 +18,7 @@ index, and removed. Without names it does that to all that restante check has
 noted as damaged, and to those that are gone or have another length than the index
 says.
 
-Run restante backup before: what it stores again is no longer lost. What stays lost
+If pieces stay lost the exit code is 4. Run restante backup before: what it stores again is no longer lost. What stays lost
 the backups after it are told of, and read the whole store once for.
 
 It needs an owner's key.
@@ -70,7 +70,17 @@ func (a *app) runRepairPacks(ctx context.Context, out *output, o *repairOptions,
 	if n := uint64(len(report.Kept)); err == nil && n > 0 && !o.dryRun {
 		return outcome{exitDamage, cli.Count(n, "pack is", "packs are") + " of no use; copy back index objects that name them, or move them out of the repository"}
 	}
-	return o.repaired(out, err, len(report.Packs)+len(report.Kept) > 0)
+	if lost := lostPieces(report); err == nil && lost > 0 && !o.dryRun {
+		return outcome{exitDamage, cli.Count(lost, "piece", "pieces") + " cannot be read any more: run restante backup, then restante check, which says whose they are"}
+	}
+	return o.repaired(out, err, len(report.Packs)+len(report.Kept)+len(report.Records) > 0)
+}
+
+func lostPieces(r *repo.PacksRepair) (lost uint64) {
+	for _, p := range r.Packs {
+		lost += p.Lost
+	}
+	return lost
 }
 
 func printPacksRepair(out *output, r *repo.PacksRepair) error {
@@ -80,15 +90,12 @@ func printPacksRepair(out *output, r *repo.PacksRepair) error {
 	for _, p := range r.Kept {
 		fmt.Fprintf(out, "%s was left alone, as nobody knows what is in it: %s\n", p.Object, cli.Line(p.Why))
 	}
-	var lost uint64
 	for _, p := range r.Packs {
-		lost += p.Lost
 		fmt.Fprintf(out, "%s: %s\n  %s saved, %s in other packs anyway, %s lost\n", p.Object, cli.Line(p.Why),
 			cli.Count(p.Saved, "piece", "pieces"), cli.Number(p.Held), cli.Number(p.Lost))
 	}
-	if lost == 0 {
-		return nil
+	for _, d := range r.Records {
+		fmt.Fprintf(out, "%s, a record of damage, is of no use: %s\n  restante check --read-data notes again what is damaged\n", d.Object, cli.Line(d.Why))
 	}
-	_, err := fmt.Fprintf(out, "%s cannot be read any more: run restante backup, then restante check, which says whose they are\n", cli.Count(lost, "piece", "pieces"))
-	return err
+	return nil
 }

@@ -57,7 +57,7 @@ func (a *app) runRepairSnapshots(ctx context.Context, out *output, o *repairOpti
 	if out.json {
 		err = out.object(report)
 	} else {
-		err = printSnapshotsRepair(out, report)
+		err = printSnapshotsRepair(out, report, o.dryRun)
 	}
 	if n := uint64(len(report.Unreadable)); err == nil && n > 0 {
 		return outcome{exitDamage, cli.Count(n, "snapshot", "snapshots") + " cannot be read at all; copy back from another copy of the repository what is named, or delete it there"}
@@ -77,12 +77,16 @@ func makeLostPrintable(r *repair.Report) {
 	}
 }
 
-func printSnapshotsRepair(out *output, r *repair.Report) error {
+func printSnapshotsRepair(out *output, r *repair.Report, dryRun bool) error {
 	for _, u := range r.Unreadable {
 		fmt.Fprintf(out, "%s: %s\n", cli.Name(u.Object), cli.Line(u.Why))
 	}
 	for _, s := range r.Repaired {
-		fmt.Fprintf(out, "snapshot %s of store %q on %s is now %s; lost: %s\n", s.Old[:8], s.Store, cli.Name(s.Host), s.New[:8], cli.Count(s.Lost.Files, "file", "files"))
+		become := "is now " + s.New[:8]
+		if dryRun {
+			become = "would be replaced"
+		}
+		fmt.Fprintf(out, "snapshot %s of store %q on %s %s; lost: %s\n", s.Old[:8], s.Store, cli.Name(s.Host), become, cli.Count(s.Lost.Files, "file", "files"))
 		for _, m := range s.Lost.Mailboxes {
 			more := ""
 			if m.More {
@@ -100,6 +104,10 @@ func printSnapshotsRepair(out *output, r *repair.Report) error {
 			fmt.Fprintln(out, "    …")
 		}
 	}
-	_, err := fmt.Fprintf(out, "%s, %s replaced\n", cli.Count(r.Snapshots, "snapshot", "snapshots"), cli.Number(uint64(len(r.Repaired))))
+	replaced := "replaced"
+	if dryRun {
+		replaced = "would be replaced"
+	}
+	_, err := fmt.Fprintf(out, "%s, %s %s\n", cli.Count(r.Snapshots, "snapshot", "snapshots"), cli.Number(uint64(len(r.Repaired))), replaced)
 	return err
 }
