@@ -308,12 +308,15 @@ func TestForgotten(t *testing.T) {
 	report := f.check(t, false)
 	wantLines(t, f.render(report), []string{"data2: it is missing"})
 	wantLines(t, report.Notes, []string{"1 snapshot is forgotten; what is only in such is not checked"})
-	for _, name := range []string{"forgotten/" + forgotten, "holds/" + forgotten + "-" + forgotten} {
+	for name, hint := range map[string]string{
+		"forgotten/" + forgotten:               "its snapshot is gone",
+		"holds/" + forgotten + "-" + forgotten: "counts as held",
+	} {
 		c := newFixture(t)
 		if err := c.store.Put(t.Context(), name, []byte("x")); err != nil {
 			t.Fatal(err)
 		}
-		if report := c.check(t, false); len(report.Findings) != 1 || report.Findings[0].Object != name || !strings.Contains(report.Findings[0].Hint, "counts as") || len(report.Notes) != 0 {
+		if report := c.check(t, false); len(report.Findings) != 1 || report.Findings[0].Object != name || !strings.Contains(report.Findings[0].Hint, hint) || len(report.Notes) != 0 {
 			t.Errorf("%s: %+v, %v", name, report.Findings, report.Notes)
 		}
 	}
