@@ -344,10 +344,10 @@ func (p *packsRepair) avoid() {
 // save stores anew what can be read of a pack and is nowhere else.
 func (p *packsRepair) save(ctx context.Context, id blob.ID, t *target) error {
 	t.result = RepairedPack{Object: packName(id), Why: t.why}
-	if t.mended != nil {
-		p.r.boxes.put(id, t.mended) // there may have been many others since
-	}
 	for i := range t.clumps {
+		if t.mended != nil { // others may have taken its place, or a damaged clump made it doubtful
+			p.r.boxes.put(id, t.mended)
+		}
 		if err := p.saveClump(ctx, id, &t.clumps[i], t); err != nil {
 			return err
 		}
