@@ -220,37 +220,61 @@ func (r *Repository) readConfig(ctx context.Context, name string) (*config, erro
 
 // changeConfig makes what change does to a copy the repository's config. Of
 // several changes at once one wins; the others get ErrChanged and change
-// nothing. After another error the change may have been made.
+// nothing. Nor does anything change beside a damaged newer config; see configCurrent.
+// After another error the change may have been made.
 func (r *Repository) changeConfig(ctx context.Context, change func(*config) error) error {
 	r.configMu.Lock()
 	defer r.configMu.Unlock()
+	if err := r.configCurrent(ctx); err != nil {
+		return err
+	}
 	next := r.config
 	next.Keys = slices.Clone(next.Keys)
 	if err := change(&next); err != nil {
 		return err
 	}
-	for {
-		next.Number++
-		data, err := r.sealConfig(next)
-		if err != nil {
-			return err
-		}
-		err = putOnce(ctx, r.store, configName(next.Number), data)
-		if err == nil {
-			r.config = next
-			return nil
-		}
-		if !errors.Is(err, storage.ErrExists) {
-			return err
-		}
-		// A number that something else than a config has taken is passed over,
-		// as it is in reading.
-		if _, err := r.readConfig(ctx, configName(next.Number)); err == nil {
-			return ErrChanged
-		} else if !errors.As(err, new(*DamageError)) {
-			return err
-		}
+	next.Number++
+	data, err := r.sealConfig(next)
+	if err != nil {
+		return err
 	}
+	err = putOnce(ctx, r.store, configName(next.Number), data)
+	if errors.Is(err, storage.ErrExists) { // it was put this moment
+		return r.supersededBy(ctx, configName(next.Number))
+	}
+	if err != nil {
+		return err
+	}
+	r.config = next
+	return nil
+}
+
+// configCurrent returns an error when there is a config newer than the one in use: ErrChanged,
+// or a DamageError if it cannot be opened. That may be one that somebody planted, or the damaged
+// newest one, and nobody can tell: a config made from an older one would drop the keys that
+// were added by it for good. The caller has configMu.
+func (r *Repository) configCurrent(ctx context.Context) error {
+	names, err := configNames(ctx, r.store)
+	if err != nil {
+		return err
+	}
+	if compareNumbered(names[0], configName(r.config.Number)) > 0 {
+		return r.supersededBy(ctx, names[0])
+	}
+	return nil
+}
+
+// supersededBy returns why keys cannot be changed while the config called name is there.
+func (r *Repository) supersededBy(ctx context.Context, name string) error {
+	_, err := r.readConfig(ctx, name)
+	var damage *DamageError
+	switch {
+	case errors.As(err, &damage):
+		return &DamageError{Object: name, Err: fmt.Errorf("%w; it may name keys that the config in use does not: no key was changed", damage.Err)}
+	case err != nil:
+		return err
+	}
+	return ErrChanged
 }
 
 func (r *Repository) sealConfig(c config) ([]byte, error) {

@@ -122,8 +122,8 @@ func (r *Repository) CurrentKey() KeyInfo {
 }
 
 // AddKey makes a key of the given role, has lock make its key object, and
-// stores it. It needs an owner's key. After ErrChanged nothing has changed;
-// after another error of the storage the key may have been added. A crash
+// stores it. It needs an owner's key. After ErrChanged nothing has changed, nor after a
+// DamageError, which says that there is a newer config that is damaged; after another error of the storage the key may have been added. A crash
 // between its two steps leaves a key object that no config lists, and that
 // Open therefore passes over.
 func (r *Repository) AddKey(ctx context.Context, role seal.Role, label string, lock func(*seal.Keys) ([]byte, error)) (KeyInfo, error) {
@@ -132,6 +132,9 @@ func (r *Repository) AddKey(ctx context.Context, role seal.Role, label string, l
 	}
 	if err := checkLabel(label); err != nil {
 		return KeyInfo{}, err // before lock asks for anything
+	}
+	if err := r.mayChangeKeys(ctx); err != nil {
+		return KeyInfo{}, err // likewise
 	}
 	k, err := r.keys.Sibling(role)
 	if err != nil {
@@ -156,6 +159,13 @@ func (r *Repository) AddKey(ctx context.Context, role seal.Role, label string, l
 		_ = r.store.Delete(ctx, keyName(info.Object)) // what stays opens nothing
 	}
 	return info, err
+}
+
+// mayChangeKeys returns what changeConfig would, as far as it is known before.
+func (r *Repository) mayChangeKeys(ctx context.Context) error {
+	r.configMu.Lock()
+	defer r.configMu.Unlock()
+	return r.configCurrent(ctx)
 }
 
 // FindKey returns the key that a person means by id, a prefix of its object's name: one
@@ -188,7 +198,7 @@ func (r *Repository) FindKey(id string) (KeyInfo, error) {
 // RemoveKey takes a key out of service: the config says so first, from when
 // on Open refuses it, then its object goes. Copies of the object that somebody
 // kept still open with its passphrase; DESIGN.md says what that means. The
-// last owner's key cannot go. It returns ErrChanged as AddKey does. Of a key that the
+// last owner's key cannot go. It returns ErrChanged and a DamageError as AddKey does. Of a key that the
 // config says is removed it takes away what an earlier run has left.
 func (r *Repository) RemoveKey(ctx context.Context, k KeyInfo) error {
 	if r.keys.Role != seal.Owner {

@@ -176,8 +176,8 @@ func TestOfTwoKeyChangesAtOnceOneWins(t *testing.T) {
 	}
 }
 
-// What somebody plants among the configs keeps nobody from opening, nor from
-// changing keys.
+// What somebody plants among the configs keeps nobody from opening, backing up and
+// reading. Keys are changed when it is out of the way, for it looks like a damaged config.
 func TestPlantedConfigs(t *testing.T) {
 	store, k := newRepository(t)
 	real, err := store.Get(t.Context(), "config/00000001", 0, -1, nil)
@@ -195,15 +195,61 @@ func TestPlantedConfigs(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	added := newKeyring(t)
-	if _, err := mustOpen(t, k, store).AddKey(t.Context(), seal.Owner, "added", added.lock); err != nil {
+	r := mustOpen(t, k, store)
+	sess := begin(t, r)
+	ids := save(t, sess, blob.Text, []byte("a message"))
+	if err := sess.Commit(t.Context(), payload("x")); err != nil {
 		t.Fatal(err)
 	}
-	if n := len(mustOpen(t, added, store).Keys()); n != 2 {
+	if got, err := read(t, mustOpen(t, k, store), ids[0]); err != nil || string(got) != "a message" {
+		t.Errorf("%q, %v", got, err)
+	}
+	ask := func(*seal.Keys) ([]byte, error) {
+		t.Error("a password is asked for")
+		return nil, errors.New("asked")
+	}
+	var damage *repo.DamageError
+	if _, err := r.AddKey(t.Context(), seal.Owner, "added", ask); !errors.As(err, &damage) || damage.Object != "config/999999999999999999" {
+		t.Errorf("adding a key: %v", err)
+	}
+}
+
+// A damaged config may name keys that the older one in use does not, so no key
+// is added or removed beside it, be the gap to its number large or none. Once it
+// is back its keys are.
+func TestKeysBesideADamagedConfig(t *testing.T) {
+	store, k := newRepository(t)
+	added := newKeyring(t)
+	info, err := mustOpen(t, k, store).AddKey(t.Context(), seal.Owner, "added", added.lock)
+	if err != nil {
+		t.Fatal(err)
+	}
+	early := mustOpen(t, k, store)
+	late := newKeyring(t)
+	if _, err := mustOpen(t, k, store).AddKey(t.Context(), seal.Owner, "late", late.lock); err != nil {
+		t.Fatal(err)
+	}
+	name := "config/00000003"
+	flipByte(t, store, name, 300)
+	for what, r := range map[string]*repo.Repository{"open before": early, "opened now": mustOpen(t, k, store)} {
+		var damage *repo.DamageError
+		if _, err := r.AddKey(t.Context(), seal.Owner, "third", newKeyring(t).lock); !errors.As(err, &damage) || damage.Object != name {
+			t.Errorf("%s: adding a key: %v", what, err)
+		}
+		damage = nil
+		if err := r.RemoveKey(t.Context(), info); !errors.As(err, &damage) || damage.Object != name {
+			t.Errorf("%s: removing a key: %v", what, err)
+		}
+	}
+	if _, err := store.Get(t.Context(), "config/00000004", 0, -1, nil); !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("there is a newer config: %v", err)
+	}
+	flipByte(t, store, name, 300)
+	if n := len(mustOpen(t, late, store).Keys()); n != 3 {
 		t.Errorf("there are %d keys", n)
 	}
-	if _, err := store.Get(t.Context(), "config/00000004", 0, -1, nil); err != nil {
-		t.Errorf("the next config is not at the next free number: %v", err)
+	if _, err := early.AddKey(t.Context(), seal.Owner, "third", newKeyring(t).lock); !errors.Is(err, repo.ErrChanged) {
+		t.Errorf("adding a key to a config that has changed: %v", err)
 	}
 }
 

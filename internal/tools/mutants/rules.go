@@ -144,6 +144,11 @@ var mutations = []mutation{
 		[]string{"./gc TestUnforgetWhilePruning"}},
 	{"a forgotten parent is none", "repo/forget.go", []edit{{", {forgottenName(id), false}}", "}"}},
 		[]string{"./repo TestForget TestForgottenKeepsItsName", "./backup TestParentSnapshotGoesMeanwhile"}},
+	{"no key is changed beside a newer config that is damaged", "repo/config.go", []edit{{
+		"	if compareNumbered(names[0], configName(r.config.Number)) > 0 {\n",
+		"	if compareNumbered(names[0], configName(r.config.Number)) > 0 && r.broken == \"\" {\n"}, {
+		"	next.Number++\n	data, err", "	next.Number += 2\n	data, err"}},
+		[]string{"./repo TestKeysBesideADamagedConfig"}},
 	{"a newer hold comes before the older ones go", "repo/hold.go", []edit{{
 		"	if err := putOnce(ctx, r.store, h.Name(), data); err != nil {\n		return Hold{}, err\n	}\n	return record.hold(h.ID), r.deleteAll(ctx, earlier)\n",
 		"	if err := r.deleteAll(ctx, earlier); err != nil {\n		return Hold{}, err\n	}\n	return record.hold(h.ID), putOnce(ctx, r.store, h.Name(), data)\n"}},
