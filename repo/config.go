@@ -246,7 +246,7 @@ func (r *Repository) changeConfig(ctx context.Context, change func(*config) erro
 		return err
 	}
 	r.config = next
-	return nil
+	return writeNumber(r.seen, next.Number) // else a rollback to before would not be noticed
 }
 
 // configCurrent returns an error when there is a config newer than the one in use: ErrChanged,

@@ -253,6 +253,30 @@ func TestKeysBesideADamagedConfig(t *testing.T) {
 	}
 }
 
+// The machine that changed the keys notices when the storage is rolled back to before,
+// though it has not opened the repository since.
+func TestRollbackAfterAChangeOfKeys(t *testing.T) {
+	store, k := newRepository(t)
+	opts := repo.OpenOptions{CacheDir: t.TempDir(), Unlock: k.unlock}
+	r, err := repo.Open(t.Context(), store, opts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.AddKey(t.Context(), seal.Owner, "added", newKeyring(t).lock); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if err := store.Delete(t.Context(), "config/00000002"); err != nil {
+		t.Fatal(err)
+	}
+	var older *repo.OlderError
+	if _, err := repo.Open(t.Context(), store, opts); !errors.As(err, &older) || older.Config != 1 || older.Seen != 2 {
+		t.Errorf("opening an older state: %v", err)
+	}
+}
+
 func TestANewerRepositoryIsRefused(t *testing.T) {
 	store, k := newRepository(t)
 	data, err := store.Get(t.Context(), "config/00000001", 0, -1, nil)
