@@ -8,8 +8,10 @@
 //
 // The order for each snapshot: a session is begun, which refuses to work beside a
 // backup of the same store on this machine; the new snapshot is put, with the time,
-// store and host of the old one, and the old one's ID; then the old one goes. A crash
-// leaves both, and the next run takes the old one away.
+// store and host of the old one, and the old one's ID; then, if the old one is held, the new one
+// is held for the same reason, by the same person and until the same time; then the old one goes.
+// A crash leaves both, the old one held, and the next run goes on from there. A hold that is damaged
+// counts: the new snapshot is held without an end, for a reason that says so.
 //
 // A record that cannot be read stays where it is: nobody knows what was in it. Where
 // the page of a tree cannot be read, the names on it are lost but for the last,
@@ -21,6 +23,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"restante/repo"
 	"restante/seal"
@@ -52,6 +55,7 @@ type Repaired struct {
 	Host    string `json:"host" doc:"the host's name"`
 	Started string `json:"time" doc:"when the backup began, which stays"`
 	Lost    Lost   `json:"lost" doc:"what can no longer be restored"`
+	Hold    *Hold  `json:"hold,omitempty" doc:"the hold of the old one, which the new one has now; left out for none"`
 }
 
 // Unreadable is a snapshot whose record cannot be read.
@@ -88,20 +92,15 @@ func Snapshots(ctx context.Context, r *repo.Repository, opts Options) (*Report, 
 	if err != nil {
 		return nil, err
 	}
-	done := map[[16]byte]bool{} // that others have replaced
+	instead := map[seal.Session]seal.Session{} // of those that have been replaced, by what
 	for _, o := range olds {
-		done[o.record.Repaired] = true
+		instead[o.record.Repaired] = o.id
+	}
+	olds = slices.DeleteFunc(olds, func(o old) bool { return !found.Loses(o.id.String()) })
+	if olds, err = finish(ctx, r, olds, instead, opts); err != nil {
+		return nil, err
 	}
 	for _, o := range olds {
-		if !found.Loses(o.id.String()) {
-			continue
-		}
-		if done[o.id] { // a run that was interrupted did
-			if err := r.Forget(ctx, o.id, opts.User); err != nil {
-				return nil, err
-			}
-			continue
-		}
 		repaired, err := replace(ctx, r, found, o, opts)
 		if err != nil {
 			return nil, fmt.Errorf("repairing snapshot %s: %w", o.id, err)
@@ -111,6 +110,20 @@ func Snapshots(ctx context.Context, r *repo.Repository, opts Options) (*Report, 
 		}
 	}
 	return out, nil
+}
+
+// finish ends what a run that was interrupted began: snapshots that others have replaced go. It
+// returns the rest. It comes before those others may be replaced, so that no hold ends up on one that is gone.
+func finish(ctx context.Context, r *repo.Repository, olds []old, instead map[seal.Session]seal.Session, opts Options) (rest []old, err error) {
+	for _, o := range olds {
+		in, ok := instead[o.id]
+		if !ok {
+			rest = append(rest, o)
+		} else if _, err := retire(ctx, r, o.id, in, opts.User); err != nil {
+			return nil, err
+		}
+	}
+	return rest, nil
 }
 
 // An old is a snapshot that can be read.
@@ -175,10 +188,10 @@ func replace(ctx context.Context, r *repo.Repository, found *verify.Report, o ol
 		}
 		return nil, errors.Join(err, s.Abandon(context.WithoutCancel(ctx)))
 	}
-	// Only now is the old one of no use.
-	if err := r.Forget(ctx, o.id, opts.User); err != nil {
+	held, err := retire(ctx, r, o.id, s.ID(), opts.User)
+	if err != nil {
 		return nil, err
 	}
 	return &Repaired{Old: o.id.String(), New: s.ID().String(), Store: record.Store, Host: record.Host,
-		Started: record.Started.Go().Format("2006-01-02T15:04:05Z07:00"), Lost: lost.result()}, nil
+		Started: record.Started.Go().Format("2006-01-02T15:04:05Z07:00"), Lost: lost.result(), Hold: held}, nil
 }

@@ -13,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"restante/blob"
 	"restante/repair"
@@ -470,6 +471,7 @@ func TestReadsThatFailOnce(t *testing.T) {
 func TestFaults(t *testing.T) {
 	f := newFixture(t)
 	before := f.damage(t)
+	f.hold(t)
 	for _, outcome := range []faulty.Outcome{faulty.NotApplied, faulty.Applied} {
 		for k := 0; ; k++ {
 			inner := f.clone(t)
@@ -484,11 +486,101 @@ func TestFaults(t *testing.T) {
 				}
 				break
 			}
+			f.wantHeld(t, inner)
 			endSessions(t, inner)
 			_, err = repair.Snapshots(t.Context(), f.open(t, inner), repair.Options{})
 			must(t, err)
 			f.wantRepaired(t, inner, before)
+			f.wantHeld(t, inner)
 		}
+	}
+}
+
+// until is when the hold of the first day's snapshot ends; that of the second has no end.
+var until = time.Now().Add(1000 * time.Hour).Truncate(time.Second)
+
+// hold holds both snapshots.
+func (f *fixture) hold(t *testing.T) {
+	t.Helper()
+	r := f.open(t, f.store)
+	all, err := r.Snapshots(t.Context(), nil)
+	must(t, err)
+	for _, o := range all {
+		rec, err := snapshot.DecodeSnapshot(o.Payload)
+		must(t, err)
+		h := repo.Hold{Snapshot: o.ID, Reason: fmt.Sprint("case ", rec.Started.Sec), By: "clerk"}
+		if rec.Started.Sec == 1 {
+			h.Until = until
+		}
+		_, err = r.Hold(t.Context(), h)
+		must(t, err)
+	}
+}
+
+// wantHeld checks that of each day a snapshot is held as hold did.
+func (f *fixture) wantHeld(t *testing.T, store storage.Store) {
+	t.Helper()
+	r := f.open(t, store)
+	holds := map[seal.Session]repo.Hold{}
+	must(t, r.EachHold(t.Context(), func(h repo.Hold, err error) error { holds[h.Snapshot] = h; return err }))
+	all, err := r.Snapshots(t.Context(), nil)
+	must(t, err)
+	held := map[int64]bool{}
+	for _, o := range all {
+		rec, err := snapshot.DecodeSnapshot(o.Payload)
+		must(t, err)
+		n, h := rec.Started.Sec, holds[o.ID]
+		held[n] = held[n] || h.Reason == fmt.Sprint("case ", n) && h.By == "clerk" && h.Until.Equal(until) == (n == 1)
+	}
+	if !held[1] || !held[2] {
+		t.Errorf("of the days %v are held", held)
+	}
+}
+
+// A snapshot takes over the hold of the one in whose place it is: one that is damaged
+// as well, and none that is over.
+func TestHolds(t *testing.T) {
+	f := newFixture(t)
+	f.damage(t)
+	f.hold(t)
+	r := f.open(t, f.store)
+	var names []string
+	must(t, r.EachHold(t.Context(), func(h repo.Hold, err error) error {
+		if !h.Until.IsZero() {
+			h.Until = time.Unix(1, 0)
+			_, err := r.Hold(t.Context(), h)
+			return err
+		}
+		names = append(names, h.Name())
+		return err
+	}))
+	data, err := f.store.Get(t.Context(), names[0], 0, -1, nil)
+	must(t, err)
+	must(t, f.store.Delete(t.Context(), names[0]))
+	data[len(data)-1] ^= 1
+	must(t, f.store.Put(t.Context(), names[0], data))
+	report, err := repair.Snapshots(t.Context(), f.open(t, f.store), repair.Options{User: "root"})
+	must(t, err)
+	held := map[string]bool{}
+	for _, s := range report.Repaired {
+		if h := s.Hold; h != nil {
+			held[s.New] = true
+			if !strings.Contains(names[0], s.Old) || h.Reason != "the hold of snapshot "+s.Old+" was damaged; what it said is not known" || h.By != "root" || h.Until != "" {
+				t.Errorf("%s has the hold %+v", s.Old, h)
+			}
+		}
+	}
+	if len(held) != 1 {
+		t.Errorf("%+v", report.Repaired)
+	}
+	must(t, r.EachHold(t.Context(), func(h repo.Hold, err error) error {
+		if held[h.Snapshot.String()] && err == nil && h.Active(time.Now()) {
+			delete(held, h.Snapshot.String())
+		}
+		return nil
+	}))
+	if len(held) > 0 {
+		t.Error("the new snapshot is not held")
 	}
 }
 

@@ -28,6 +28,11 @@ const MaxReason = 1024
 // Active reports whether the hold holds at a time.
 func (h *Hold) Active(at time.Time) bool { return h.Until.IsZero() || at.Before(h.Until) }
 
+// Outlasts reports whether h lasts longer than other, which may be nil, or has no end.
+func (h *Hold) Outlasts(other *Hold) bool {
+	return other == nil || h.Until.IsZero() || !other.Until.IsZero() && h.Until.After(other.Until)
+}
+
 // Name returns the name of the hold's object.
 func (h *Hold) Name() string { return string(Holds) + "/" + h.Snapshot.String() + "-" + h.ID.String() }
 

@@ -79,7 +79,7 @@ func (o *opened) addHolds(ctx context.Context, all []listed, now time.Time) erro
 			o.warn.Printf("%v: it counts as a hold", err)
 			h.Reason = damagedHold
 		}
-		if s != nil && h.Active(now) && (s.hold == nil || h.Until.IsZero() || !s.hold.Until.IsZero() && h.Until.After(s.hold.Until)) {
+		if s != nil && h.Active(now) && h.Outlasts(s.hold) {
 			s.hold = &h
 		}
 		return nil

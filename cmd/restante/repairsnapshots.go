@@ -13,7 +13,8 @@ import (
 const repairSnapshotsManual = `Replace each snapshot of which something is lost by one that lists it as lost: a
 file that can no longer be restored is there as unsaved (restante ls --raw), with its
 former size and the reason, and everything else is restored as before. The new
-snapshot has the time, store and host of the old one, which goes.
+snapshot has the time, store, host and hold of the old one, which goes. Where the old
+one's hold is damaged, the new one is held without an end.
 
 Do everything else first: copy packs back, restante repair index, restante backup,
 restante repair packs. What a later backup stores again heals a snapshot that is
@@ -65,6 +66,14 @@ func (a *app) runRepairSnapshots(ctx context.Context, out *output, o *repairOpti
 	return o.repaired(out, err, len(report.Repaired) > 0)
 }
 
+// heldText says why a snapshot is held and until when.
+func heldText(h *repair.Hold) string {
+	if h.Until == "" {
+		return h.Reason
+	}
+	return h.Reason + ", until " + localTime(h.Until)
+}
+
 // makeLostPrintable escapes the names in the report: they come from a disk.
 func makeLostPrintable(r *repair.Report) {
 	for _, s := range r.Repaired {
@@ -87,6 +96,9 @@ func printSnapshotsRepair(out *output, r *repair.Report, dryRun bool) error {
 			become = "would be replaced"
 		}
 		fmt.Fprintf(out, "snapshot %s of store %q on %s %s; lost: %s\n", s.Old[:8], s.Store, cli.Name(s.Host), become, cli.Count(s.Lost.Files, "file", "files"))
+		if s.Hold != nil {
+			fmt.Fprintf(out, "  it is held as the old one was: %s\n", cli.Line(heldText(s.Hold)))
+		}
 		for _, m := range s.Lost.Mailboxes {
 			more := ""
 			if m.More {

@@ -279,6 +279,10 @@ var mutations = []mutation{
 		"	if err := s.Commit(ctx, func(int64) ([]byte, error) { return record.Encode() }); err != nil {",
 		"	if err := errors.Join(r.Forget(ctx, o.id, opts.User), s.Commit(ctx, func(int64) ([]byte, error) { return record.Encode() })); err != nil {"}},
 		[]string{"./repair TestFaults"}},
+	{"a repaired snapshot is held before the old one goes", "repair/hold.go", []edit{{
+		"	h, err := heldBy(", "	if err := r.Forget(ctx, old, user); err != nil {\n		return nil, err\n	}\n	h, err := heldBy("}, {
+		"	return out, r.Forget(ctx, old, user)\n", "	return out, nil\n"}},
+		[]string{"./repair TestFaults"}},
 	{"what went during a check is looked at again", "verify/verify.go", []edit{{"const rounds = 4\n", "const rounds = 1\n"}},
 		[]string{"./verify TestBesideAPrune"}},
 
