@@ -23,7 +23,7 @@ type Lost struct {
 	Nameless  uint64        `json:"nameless" doc:"files whose names are lost, too"`
 	First     []string      `json:"first" doc:"up to 10 of the paths"`
 	Mailboxes []MailboxLost `json:"mailboxes" doc:"whose they are"`
-	Unlisted  uint64        `json:"unlisted_mailboxes" doc:"mailboxes whose names are lost; what was in them is there"`
+	Unlisted  uint64        `json:"unlisted_mailboxes" doc:"mailboxes whose names are lost; what is left of their files is listed by ls --raw"`
 }
 
 // MailboxLost says how much of a mailbox is lost.

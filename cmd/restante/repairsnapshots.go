@@ -66,6 +66,14 @@ func (a *app) runRepairSnapshots(ctx context.Context, out *output, o *repairOpti
 	return o.repaired(out, err, len(report.Repaired) > 0)
 }
 
+// unlistedText says what became of the files of mailboxes whose names are lost.
+func unlistedText(l *repair.Lost) string {
+	if l.Files == 0 {
+		return "what was in them is there (restante ls --raw)"
+	}
+	return "what is left of their files is listed by restante ls --raw"
+}
+
 // heldText says why a snapshot is held and until when.
 func heldText(h *repair.Hold) string {
 	if h.Until == "" {
@@ -107,7 +115,7 @@ func printSnapshotsRepair(out *output, r *repair.Report, dryRun bool) error {
 			fmt.Fprintf(out, "  %s: %s%s\n", m.Name, cli.Number(m.Files), more)
 		}
 		if s.Lost.Unlisted > 0 {
-			fmt.Fprintf(out, "  %s can no longer be named; what was in them is there (restante ls --raw)\n", cli.Count(s.Lost.Unlisted, "mailbox", "mailboxes"))
+			fmt.Fprintf(out, "  %s can no longer be named; %s\n", cli.Count(s.Lost.Unlisted, "mailbox", "mailboxes"), unlistedText(&s.Lost))
 		}
 		for _, name := range s.Lost.First {
 			fmt.Fprintf(out, "    %s\n", name)
