@@ -15,8 +15,9 @@ that name packs which are gone, or that say other things than the packs' own
 directories, are replaced, and packs that none names are named.
 
 What was in packs that are gone stays lost until a backup stores it again, which
-each store's next backup tries: it reads the whole store once. A key that can
-only write will do.
+each store's next backup tries: it reads the whole store once. The exit code is 4 if
+packs are gone, also where other packs have what was in them: restante check says what
+is lost. A key that can only write will do.
 
 If most packs are gone it does nothing: perhaps a disk is not mounted.
 
@@ -55,6 +56,9 @@ func (a *app) runRepairIndex(ctx context.Context, out *output, o *repairOptions,
 	found := len(report.Replaced)+len(report.Gone)+len(report.Unnamed) > 0 || report.Named > 0
 	if n := uint64(len(report.Unnamed)); err == nil && n > 0 && !o.dryRun {
 		return outcome{exitDamage, cli.Count(n, "pack is", "packs are") + " too damaged to be named; copy them back from another copy of the repository"}
+	}
+	if n := uint64(len(report.Gone)); err == nil && n > 0 && !o.dryRun {
+		return outcome{exitDamage, cli.Count(n, "pack is", "packs are") + " gone: run restante backup, then restante check, which says what stays lost"}
 	}
 	return o.repaired(out, err, found)
 }

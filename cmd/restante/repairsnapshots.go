@@ -20,7 +20,7 @@ Do everything else first: copy packs back, restante repair index, restante backu
 restante repair packs. What a later backup stores again heals a snapshot that is
 damaged, but not one in which it is listed as lost.
 
-What is lost is printed by mailbox. It needs an owner's key, and refuses to work
+What is lost is printed by mailbox, and the exit code is 4 if something is. It needs an owner's key, and refuses to work
 beside a backup of the same store. A snapshot whose own record cannot be read is left
 alone.
 
@@ -62,6 +62,9 @@ func (a *app) runRepairSnapshots(ctx context.Context, out *output, o *repairOpti
 	}
 	if n := uint64(len(report.Unreadable)); err == nil && n > 0 {
 		return outcome{exitDamage, cli.Count(n, "snapshot", "snapshots") + " cannot be read at all; copy back from another copy of the repository what is named, or delete it there"}
+	}
+	if n := uint64(len(report.Repaired)); err == nil && n > 0 && !o.dryRun {
+		return outcome{exitDamage, cli.Count(n, "snapshot has", "snapshots have") + " lost something, which is listed as lost now"}
 	}
 	return o.repaired(out, err, len(report.Repaired) > 0)
 }
