@@ -18,7 +18,9 @@ one's hold is damaged, the new one is held without an end.
 
 Do everything else first: copy packs back, restante repair index, restante backup,
 restante repair packs. What a later backup stores again heals a snapshot that is
-damaged, but not one in which it is listed as lost.
+damaged, but not one in which it is listed as lost. Until a prune marks its data for
+deletion, restante unforget OLD takes an old one back: then all of it is there again, once
+a backup or a pack that was copied back has healed it.
 
 What is lost is printed by mailbox, and the exit code is 4 if something is. It needs an owner's key, and refuses to work
 beside a backup of the same store. A snapshot whose own record cannot be read is left
@@ -130,6 +132,9 @@ func printSnapshotsRepair(out *output, r *repair.Report, dryRun bool) error {
 	replaced := "replaced"
 	if dryRun {
 		replaced = "would be replaced"
+	}
+	if len(r.Repaired) > 0 && !dryRun {
+		fmt.Fprintln(out, "until a prune, restante unforget OLD takes an old one back, which gives everything back once a backup or a pack that was copied back has healed it")
 	}
 	_, err := fmt.Fprintf(out, "%s, %s %s\n", cli.Count(r.Snapshots, "snapshot", "snapshots"), cli.Number(uint64(len(r.Repaired))), replaced)
 	return err
