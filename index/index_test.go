@@ -513,6 +513,9 @@ func TestAvoid(t *testing.T) {
 				if err != nil {
 					return err
 				}
+				if testing.Short() && i%50 > 0 {
+					return nil
+				}
 				all, err := x.All(ids[i])
 				m.checkAll(t, places[ids[i]], all)
 				for n := range all {

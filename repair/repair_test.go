@@ -469,6 +469,9 @@ func TestReadsThatFailOnce(t *testing.T) {
 // Whatever fails, and whenever: what could be read can be read, and the next run
 // brings all in order.
 func TestFaults(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it repairs hundreds of repositories, one after the other")
+	}
 	f := newFixture(t)
 	before := f.damage(t)
 	f.hold(t)

@@ -227,6 +227,9 @@ func TestPieceWithOtherBytes(t *testing.T) {
 // TestHostileSnapshots commits snapshots that a program without faults does
 // not make.
 func TestHostileSnapshots(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it checks many repositories, one after the other")
+	}
 	whole := newFixture(t)
 	for _, c := range []struct {
 		name string

@@ -53,6 +53,9 @@ func frame(said uint64, blocks int) []byte {
 
 // A clump of a few bytes that opens to very many is an error, and takes no memory.
 func TestClumpsThatExpand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it reads hundreds of megabytes")
+	}
 	for name, packed := range map[string][]byte{
 		"one frame":            frame(0, 80_000),
 		"many frames":          bytes.Repeat(frame(0, 64), 2000),
@@ -91,6 +94,9 @@ func TestClumpsThatExpand(t *testing.T) {
 
 // Pages that are kept for the next look are bounded in bytes, not only in number.
 func TestManyLargePages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it reads hundreds of megabytes")
+	}
 	f := newFixture(t)
 	hasher := blob.NewHasher(f.open(t).PieceKey())
 	var clumps []forgedClump

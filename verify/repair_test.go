@@ -146,6 +146,9 @@ var repairMatrix = []struct {
 }
 
 func TestRepairMatrix(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it checks many repositories, one after the other")
+	}
 	whole := newFixture(t)
 	for _, c := range repairMatrix {
 		t.Run(c.name, func(t *testing.T) {

@@ -14,6 +14,9 @@ import (
 // What cannot be read is named as that, whatever kind of object it is: nothing is lost
 // because of it, and no damage is noted. When it can be read again all is sound.
 func TestUnreadable(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it checks many repositories, one after the other")
+	}
 	whole := newFixture(t)
 	for role := range whole.names {
 		if role == "README" || role == "config" || role == "keys" {
