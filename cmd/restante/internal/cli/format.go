@@ -45,19 +45,20 @@ func Size(bytes uint64) string {
 	return fmt.Sprintf("%.0f %ciB", v, sizeUnits[unit])
 }
 
-// ParseDuration reads a time as an option takes it: days, such as 7d, or what
+// ParseDuration reads a time as an option takes it: days or weeks, such as 7d or 2w, or what
 // [time.ParseDuration] takes, such as 30m or 1h30m; none is below 0. Anything else is a
 // [UsageError].
 func ParseDuration(s string) (time.Duration, error) {
 	const day = 24 * time.Hour
-	if days, ok := strings.CutSuffix(s, "d"); ok {
-		if n, err := strconv.ParseUint(days, 10, 16); err == nil {
-			return time.Duration(n) * day, nil
+	for suffix, unit := range map[string]time.Duration{"d": day, "w": 7 * day} {
+		digits, ok := strings.CutSuffix(s, suffix)
+		if n, err := strconv.ParseUint(digits, 10, 16); ok && err == nil && n <= uint64(math.MaxInt64/unit) {
+			return time.Duration(n) * unit, nil
 		}
 	}
 	d, err := time.ParseDuration(s)
 	if err != nil || d < 0 {
-		return 0, Usagef("%q is no length of time: write it as 7d, 12h or 30m", s)
+		return 0, Usagef("%q is no length of time: write it as 2w, 7d, 12h or 30m", s)
 	}
 	return d, nil
 }

@@ -139,12 +139,12 @@ func TestFields(t *testing.T) {
 }
 
 func TestParseDuration(t *testing.T) {
-	for in, want := range map[string]time.Duration{"7d": 7 * 24 * time.Hour, "0": 0, "0d": 0, "90m": 90 * time.Minute, "1h30m": 90 * time.Minute} {
+	for in, want := range map[string]time.Duration{"7d": 7 * 24 * time.Hour, "2w": 14 * 24 * time.Hour, "0": 0, "0d": 0, "90m": 90 * time.Minute, "1h30m": 90 * time.Minute} {
 		if got, err := cli.ParseDuration(in); got != want || err != nil {
 			t.Errorf("ParseDuration(%q) = %v, %v; want %v", in, got, err, want)
 		}
 	}
-	for _, in := range []string{"", "d", "7", "-1h", "-7d", "1.5d", "7 d", "99999999d", "week"} {
+	for _, in := range []string{"", "d", "7", "-1h", "-7d", "1.5d", "7 d", "99999999d", "60000w", "week"} {
 		if got, err := cli.ParseDuration(in); !errors.As(err, new(*cli.UsageError)) {
 			t.Errorf("ParseDuration(%q) = %v, %v; want a usage error", in, got, err)
 		}
