@@ -4,7 +4,10 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"os"
+	"os/exec"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -12,6 +15,7 @@ import (
 
 	"restante/snapshot"
 	"restante/storage"
+	"restante/storage/local"
 	"restante/storage/mem"
 	"restante/verify"
 )
@@ -22,9 +26,10 @@ type copying struct {
 	storage.Store
 	t    *testing.T
 	into *mem.Store
+	copy func(step string) // copies a folder into into, or runs a command
 
 	mu      sync.Mutex // guards the following
-	folders []string   // that are still to be copied
+	folders []string   // that are still to be copied, or commands
 	at      []int      // after how many changes
 	changes int
 }
@@ -57,7 +62,7 @@ func (c *copying) changed() {
 	defer c.mu.Unlock()
 	c.changes++
 	for len(c.at) > 0 && c.at[0] <= c.changes {
-		c.folder(c.folders[0])
+		c.copy(c.folders[0])
 		c.folders, c.at = c.folders[1:], c.at[1:]
 	}
 }
@@ -79,12 +84,19 @@ func (c *copying) folder(name string) {
 func (f *fixture) backUpAndCopy(t *testing.T, folders []string, at []int) (into *mem.Store, changes int) {
 	t.Helper()
 	c := &copying{Store: f.clone(t), t: t, into: mem.New(), folders: folders, at: at}
+	c.copy = c.folder
+	f.backUpDuring(t, c)
+	return c.into, c.changes
+}
+
+// backUpDuring makes the third backup during a copying, and then the rest of the copy.
+func (f *fixture) backUpDuring(t *testing.T, c *copying) {
+	t.Helper()
 	during := &fixture{store: c, unlock: f.unlock, files: f.files}
 	during.backup(t, 3)
-	for _, folder := range c.folders {
-		c.folder(folder)
+	for _, step := range c.folders {
+		c.copy(step)
 	}
-	return c.into, c.changes
 }
 
 // A plain copy that is taken during a backup opens, and each snapshot in it can be
@@ -124,6 +136,132 @@ func TestCopiesTakenDuringABackup(t *testing.T) {
 	if incomplete == 0 && !testing.Short() {
 		t.Error("no order made an incomplete snapshot, so nothing was tried")
 	}
+}
+
+// readmeCommands returns the commands with which README.md copies a repository.
+func readmeCommands(t *testing.T) []string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "README.md"))
+	must(t, err)
+	_, section, _ := strings.Cut(string(text), "\n## A copy of the repository\n")
+	_, block, found := strings.Cut(section, "\n    cd /mnt/backup/mail\n")
+	block, _, ended := strings.Cut(block, "\n\n")
+	if !found || !ended {
+		t.Fatal("README.md does not say how to copy a repository")
+	}
+	var commands []string
+	for line := range strings.Lines(block) {
+		commands = append(commands, strings.TrimSpace(line))
+	}
+	return commands
+}
+
+// onDisk copies the repository into a folder.
+func (f *fixture) onDisk(t *testing.T) *local.Store {
+	t.Helper()
+	dst, err := local.Create(filepath.Join(t.TempDir(), "repository"))
+	must(t, err)
+	t.Cleanup(func() { dst.Close() })
+	must(t, f.store.List(t.Context(), "", func(name string, _ int64) error {
+		data, err := f.store.Get(t.Context(), name, 0, -1, nil)
+		if err != nil {
+			return err
+		}
+		return dst.Put(t.Context(), name, data)
+	}))
+	return dst
+}
+
+// The commands in README.md make a copy in which a check finds nothing and every
+// snapshot can be restored, whenever a backup ends: between any two of them, while
+// one of them lists folders, in whatever order, or with some of them run in its midst.
+func TestCopyAsInReadme(t *testing.T) {
+	if _, err := exec.LookPath("rsync"); err != nil {
+		t.Skip("rsync is not installed, which makes the copies")
+	}
+	f := newFixture(t)
+	commands := readmeCommands(t)
+	_, changes := f.backUpAndCopy(t, nil, nil)
+	with := map[uint64]bool{} // how many snapshots copies have
+	try := func(commands []string, at []int) {
+		t.Run(fmt.Sprint(len(commands), at), func(t *testing.T) {
+			with[f.copyAsInReadme(t, commands, at)] = true
+		})
+	}
+	for before := range len(commands) + 1 {
+		try(commands, make([]int, before)) // the others when the backup has ended
+	}
+	forth, back := f.byFolder(t, commands)
+	for before := 1; before < len(forth); before++ {
+		try(forth, make([]int, before))
+		try(back, make([]int, before))
+	}
+	rng := rand.New(rand.NewPCG(3, 4))
+	for range 4 {
+		at := make([]int, len(commands)) // after how many changes of the backup each command runs
+		for i := range at {
+			at[i] = rng.IntN(changes + 1)
+		}
+		slices.Sort(at)
+		try(commands, at)
+	}
+	if !with[2] || !with[3] {
+		t.Errorf("there were copies with %v snapshots, so not both with and without the new one", with)
+	}
+}
+
+// byFolder returns the commands taken apart: each copies one folder of those that
+// one of commands copies, in the order of their names, and back.
+func (f *fixture) byFolder(t *testing.T, commands []string) (forth, back []string) {
+	t.Helper()
+	source := f.onDisk(t)
+	for _, command := range commands {
+		target := t.TempDir()
+		runCopy(t, command, source.Path(), target)
+		entries, err := os.ReadDir(target)
+		must(t, err)
+		var steps []string
+		for _, e := range entries {
+			only := fmt.Sprintf("rsync --include=/%s --include=/%[1]s/** --exclude=/* ", e.Name())
+			steps = append(steps, only+strings.TrimPrefix(command, "rsync "))
+		}
+		forth = append(forth, steps...)
+		slices.Reverse(steps)
+		back = append(back, steps...)
+	}
+	return forth, back
+}
+
+// runCopy runs a command of README.md for a repository and a copy of it.
+func runCopy(t *testing.T, command, source, target string) {
+	t.Helper()
+	argv := strings.Fields(strings.ReplaceAll(command, "/mnt/copy", target))
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Dir = source
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%s: %v\n%s", command, err, out)
+	}
+}
+
+// copyAsInReadme makes the third backup and meanwhile a copy by commands, and
+// returns how many snapshots are in that.
+func (f *fixture) copyAsInReadme(t *testing.T, commands []string, at []int) (snapshots uint64) {
+	source, target := f.onDisk(t), filepath.Join(t.TempDir(), "copy")
+	c := &copying{Store: source, t: t, folders: slices.Clone(commands), at: slices.Clone(at)}
+	c.copy = func(command string) { runCopy(t, command, source.Path(), target) }
+	f.backUpDuring(t, c)
+	into, err := local.Open(target)
+	must(t, err)
+	defer into.Close()
+	report, err := verify.Check(t.Context(), f.open(t, into), verify.Options{ReadData: true, NoMark: true})
+	must(t, err)
+	for _, found := range report.Findings {
+		t.Errorf("%s: %s", found.Object, found.What)
+	}
+	if bad := f.wantReadableOrNamed(t, into); bad > 0 {
+		t.Errorf("%d snapshots are incomplete", bad)
+	}
+	return report.Snapshots
 }
 
 // wantReadableOrNamed checks that of all snapshots in a copy everything can be
