@@ -10,6 +10,7 @@ import (
 	"restante/blob"
 	"restante/repo"
 	"restante/storage"
+	"restante/storage/faulty"
 	"restante/storage/mem"
 )
 
@@ -207,5 +208,66 @@ func TestRepairPacksReadsCopies(t *testing.T) {
 			t.Errorf("%+v, %v", got, err)
 		}
 		w.wantAll(t, store, -1)
+	}
+}
+
+// What is damaged in one pack and whole in another under a mark is saved from there,
+// before a prune deletes that.
+func TestRepairPacksSavesWhatIsMarked(t *testing.T) {
+	w := newTwins(t)
+	for _, how := range []string{"clump", "pack"} {
+		for which := range 2 {
+			store := copyStore(t, w.base)
+			bad, marked := w.places[0][which], w.places[0][1-which].Pack
+			w.damage(t, store, bad, how)
+			r := mustOpen(t, w.keys, store)
+			if err := r.PutMark(t.Context(), repo.Mark{Number: 1, Packs: []blob.ID{marked}}); err != nil {
+				t.Fatal(err)
+			}
+			out, err := r.RepairPacks(t.Context(), []blob.ID{bad.Pack}, repo.RepairOptions{Force: true})
+			if err != nil || len(out.Packs) != 1 || out.Packs[0].Saved != uint64(len(w.ids)-1) || out.Packs[0].Held+out.Packs[0].Lost != 0 {
+				t.Fatalf("%s: %+v, %v", how, out, err)
+			}
+			remove(t, store, repo.PackName(marked))
+			for i, id := range w.ids {
+				data, err := read(t, mustOpen(t, w.keys, store), id)
+				w.wantRead(t, i, false, data, err)
+			}
+		}
+	}
+}
+
+// Where another pack, be it under a mark, may have what is damaged in one, and cannot
+// be read, a repair stops, and takes nothing away. What is whole in the pack itself is saved.
+func TestRepairPacksBesideUnreadableCopies(t *testing.T) {
+	w := newTwins(t)
+	for _, why := range whyUnreadable {
+		for _, marked := range []bool{false, true} {
+			store := faulty.New(copyStore(t, w.base))
+			bad, other := w.places[0][0], w.places[0][1].Pack
+			w.damage(t, store, bad, "clump")
+			r := mustOpen(t, w.keys, store)
+			if marked {
+				if err := r.PutMark(t.Context(), repo.Mark{Number: 1, Packs: []blob.ID{other}}); err != nil {
+					t.Fatal(err)
+				}
+			}
+			store.Refuse(repo.PackName(other), why)
+			_, err := r.RepairPacks(t.Context(), []blob.ID{bad.Pack}, repo.RepairOptions{})
+			wantUnreadable(t, "repairing", err, other)
+			store.Refuse("", nil)
+			if _, ok := objects(t, store)[repo.PackName(bad.Pack)]; !ok {
+				t.Error("the damaged pack is gone")
+			}
+			w.wantAll(t, store, -1)
+
+			store = faulty.New(copyStore(t, w.base))
+			flipByte(t, store, repo.PackName(bad.Pack), -100) // in its directory
+			store.Refuse(repo.PackName(other), why)
+			out, err := mustOpen(t, w.keys, store).RepairPacks(t.Context(), []blob.ID{bad.Pack}, repo.RepairOptions{})
+			if err != nil || len(out.Packs) != 1 || out.Packs[0].Saved != uint64(len(w.ids)-1) {
+				t.Errorf("with all clumps whole: %+v, %v", out, err)
+			}
+		}
 	}
 }

@@ -26,7 +26,7 @@ type PacksRepair struct {
 type RepairedPack struct {
 	Object string `json:"object" doc:"its name in the storage"`
 	Why    string `json:"why" doc:"what was wrong with it"`
-	Saved  uint64 `json:"saved" doc:"pieces that are in a new pack now"`
+	Saved  uint64 `json:"saved" doc:"pieces that are in a new pack now, also from packs that prune is about to delete"`
 	Held   uint64 `json:"held" doc:"pieces that other packs have anyway"`
 	Lost   uint64 `json:"lost" doc:"pieces that could not be read and are nowhere else"`
 }
@@ -42,7 +42,7 @@ var ErrNoPack = errors.New("there is no such pack")
 // the index knows what it says, or the header, which says nothing that is not known, and takes them away: those
 // that only names, those that are noted as damaged, and those that are gone or have
 // another length than the index says. One of which nobody knows what is in it stays. Where one
-// cannot be read it returns the UnreadableError, and has taken nothing away. It needs an owner's key, to prove each piece
+// cannot be read, or another that may have what is lost in one, it returns the UnreadableError, and has taken nothing away. It needs an owner's key, to prove each piece
 // that it saves; else it returns ErrCannotRead.
 //
 // The order: a record of the damage; packs with what is intact, and index objects
@@ -341,7 +341,7 @@ func (p *packsRepair) avoid() {
 	p.r.setAbsent(state)
 }
 
-// save stores anew what can be read of a pack and is nowhere else.
+// save stores anew what can be read of a pack, or of packs under marks, and is in none that stays.
 func (p *packsRepair) save(ctx context.Context, id blob.ID, t *target) error {
 	t.result = RepairedPack{Object: packName(id), Why: t.why}
 	for i := range t.clumps {
@@ -359,12 +359,12 @@ func (p *packsRepair) saveClump(ctx context.Context, pack blob.ID, c *ClumpInfo,
 	missing := map[blob.ID]bool{}
 	for _, piece := range c.Pieces {
 		held, err := p.held(ctx, piece.ID)
-		if err != nil {
+		switch {
+		case err != nil && !errors.As(err, new(*UnreadableError)): // else count asks again, if it is not saved
 			return err
-		}
-		if held {
+		case held:
 			t.result.Held++
-		} else {
+		default:
 			missing[piece.ID] = true
 		}
 	}
@@ -375,6 +375,11 @@ func (p *packsRepair) saveClump(ctx context.Context, pack blob.ID, c *ClumpInfo,
 	if err != nil {
 		return err
 	}
+	more, others, err := p.fromMarked(ctx, c, missing)
+	if err != nil {
+		return err
+	}
+	raw, intact = append(raw, more...), append(intact, others...)
 	t.result.Saved += uint64(len(intact))
 	t.lost = slices.AppendSeq(t.lost, maps.Keys(missing)) // what is left of them, unless another target has it
 	for _, piece := range intact {
@@ -392,27 +397,59 @@ func (p *packsRepair) saveClump(ctx context.Context, pack blob.ID, c *ClumpInfo,
 
 // held reports whether a piece is in a new pack, or in another one that stays. There
 // it is read: of two copies the one that nobody knows to be damaged must not be all that is left.
+// Where that is not known, as what may hold it cannot be read, it returns the UnreadableError.
 func (p *packsRepair) held(ctx context.Context, id blob.ID) (bool, error) {
 	if p.s.claimed.Has(id) {
 		return true, nil
 	}
+	state := p.r.lost.now()
+	data, err := p.copyAt(ctx, id, func(at blob.Place) bool { return !state.denies(at) })
+	return data != nil, err
+}
+
+// copyAt returns a piece from one of the places that fit, nil if it is whole in none.
+// That one cannot be read is an error where no other has it.
+func (p *packsRepair) copyAt(ctx context.Context, id blob.ID, fits func(blob.Place) bool) (data []byte, unreadable error) {
 	places, err := p.r.index.All(id)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	state := p.r.lost.now()
 	for _, at := range places {
-		if state.denies(at) {
+		if !fits(at) {
 			continue
 		}
-		if _, err := p.r.pieceAt(ctx, id, at); err == nil {
-			return true, nil
-		}
-		if ctx.Err() != nil {
-			return false, ctx.Err()
+		data, err := p.r.pieceAt(ctx, id, at)
+		switch {
+		case err == nil:
+			return data, nil
+		case ctx.Err() != nil:
+			return nil, ctx.Err()
+		case errors.As(err, new(*UnreadableError)):
+			unreadable = err
 		}
 	}
-	return false, nil
+	return nil, unreadable
+}
+
+// fromMarked returns those of the missing pieces of a clump that packs under marks have,
+// which a prune has rewritten or is about to delete, and leaves the others in missing.
+func (p *packsRepair) fromMarked(ctx context.Context, c *ClumpInfo, missing map[blob.ID]bool) (raw []byte, pieces []Piece, err error) {
+	state := p.r.lost.now()
+	for _, piece := range c.Pieces {
+		if !missing[piece.ID] {
+			continue
+		}
+		data, err := p.copyAt(ctx, piece.ID, func(at blob.Place) bool { return state.denies(at) && !state.hits(at) })
+		if err != nil {
+			return nil, nil, err
+		}
+		if data != nil {
+			raw = append(raw, data...)
+			pieces = append(pieces, piece)
+			delete(missing, piece.ID)
+		}
+	}
+	return raw, pieces, nil
 }
 
 // intact returns those of the missing pieces of a clump that can be read, and

@@ -271,6 +271,12 @@ var mutations = []mutation{
 	{"what is intact is named before the damaged pack goes", "repo/repairpacks.go", []edit{{
 		"	p.s.flush(ctx)\n	if err := p.s.failed(); err != nil {\n		return err\n	}\n", ""}},
 		[]string{"./repo TestRepairPacks TestFaultsInRepairingPacks"}},
+	{"what is whole under a mark only is saved, too", "repo/repairpacks.go", []edit{{
+		"return state.denies(at) && !state.hits(at) })", "return false })"}},
+		[]string{"./repo TestRepairPacksSavesWhatIsMarked"}},
+	{"what may be in a pack that cannot be read is not lost", "repo/repairpacks.go", []edit{{
+		"			unreadable = err\n", ""}},
+		[]string{"./repo TestRepairPacksBesideUnreadableCopies"}},
 	{"a record of damage comes before the older ones go", "repo/damage.go", []edit{{
 		"	for rec := range damageRecords(sorted(all)) {\n		data, err",
 		"	for _, name := range old {\n		if err := r.store.Delete(ctx, name); err != nil && !errors.Is(err, storage.ErrNotFound) {\n			return false, err\n		}\n	}\n	old = nil\n	for rec := range damageRecords(sorted(all)) {\n		data, err"}},
