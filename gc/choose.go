@@ -34,7 +34,7 @@ func (p *pruner) checkMissing(ctx context.Context) error {
 // choose returns the packs that are to be marked: nothing is needed of them,
 // they are under no mark, no open session has stored them, and this machine has
 // known that for long enough. Where pieces are missing, packs that no index
-// object names may hold them, and stay.
+// object names may hold them, and stay; so do those whose header is damaged or cut off.
 func (p *pruner) choose(ctx context.Context) ([]blob.ID, error) {
 	open := p.openSessions()
 	var fresh []blob.ID
@@ -59,8 +59,12 @@ func (p *pruner) choose(ctx context.Context) ([]blob.ID, error) {
 		if errors.As(err, new(*repo.UnreadableError)) {
 			return nil, err
 		}
-		if err != nil {
-			return nil, &repo.DamageError{Object: repo.PackName(id), Err: err}
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		if err != nil { // nobody knows whose it is
+			p.damaged(&repo.DamageError{Object: repo.PackName(id), Err: err})
+			continue
 		}
 		if open[by] {
 			p.wait(Waiting{Why: "unfinished", Session: by.String(), Text: "stored by " + p.session(by)}, k)

@@ -117,7 +117,7 @@ type Report struct {
 	Unused        uint64    `json:"unused_bytes" doc:"about what is not needed in packs of which something is"`
 	Ended         uint64    `json:"ended_sessions" doc:"sessions that were taken for dead and ended"`
 	Missing       uint64    `json:"missing_pieces" doc:"pieces of files that snapshots need and no pack has: damage"`
-	Damaged       []string  `json:"damaged" doc:"what could not be read of packs that were to be rewritten, and therefore stays"`
+	Damaged       []string  `json:"damaged" doc:"what is damaged of packs that were to be rewritten or deleted, and therefore stays"`
 	Full          bool      `json:"full" doc:"whether there was no room to rewrite packs"`
 	Stopped       bool      `json:"stopped" doc:"whether it stopped after --max-duration, with work left"`
 	Waiting       []Waiting `json:"waiting" doc:"what is not needed and could not be deleted yet, for each reason:"`

@@ -156,6 +156,55 @@ func TestRepackingDamage(t *testing.T) {
 	}
 }
 
+// A pack that is not needed and of which the header is damaged or cut off stays, and
+// is told of. The prune goes on with the others, also beside one that is needed.
+func TestDamagedHeaders(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		needed bool
+		damage func(data []byte) []byte
+	}{
+		{"empty", false, func([]byte) []byte { return nil }},
+		{"cut off", false, func(data []byte) []byte { return data[:seal.HeaderSize-1] }},
+		{"another magic", false, func(data []byte) []byte { data[0] ^= 1; return data }},
+		{"empty and needed", true, func([]byte) []byte { return nil }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			f := newFixture(t)
+			first := f.backup("a", "b")
+			old := map[string]bool{}
+			for _, name := range f.names("packs/") {
+				old[name] = true
+			}
+			f.backup("c")
+			f.forget(first)
+			bad := ""
+			for _, name := range f.names("packs/") {
+				data, err := f.store.Get(t.Context(), name, 0, -1, nil)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if h, _ := seal.ParseHeader(data); h.Kind != seal.KindDataPack || old[name] == c.needed {
+					continue
+				}
+				bad = name
+				f.delete(name)
+				if err := f.store.Store.Put(t.Context(), name, c.damage(data)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			report, err := gc.Prune(t.Context(), f.openWith(f.store, io.Discard), gc.Options{CacheDir: f.cache})
+			if err != nil {
+				t.Fatal(err)
+			}
+			told := len(report.Damaged) == 1 && strings.Contains(report.Damaged[0], bad)
+			if told == c.needed || report.Deleted == 0 || !slices.Contains(f.names("packs/"), bad) {
+				t.Errorf("%s: %+v, %q", bad, report, f.names("packs/"))
+			}
+		})
+	}
+}
+
 // copyOf returns a copy of what the fixture's storage has.
 func (f *fixture) copyOf() *mem.Store {
 	f.t.Helper()

@@ -272,7 +272,7 @@ var mutations = []mutation{
 		"	p.s.flush(ctx)\n	if err := p.s.failed(); err != nil {\n		return err\n	}\n", ""}},
 		[]string{"./repo TestRepairPacks TestFaultsInRepairingPacks"}},
 	{"what is whole under a mark only is saved, too", "repo/repairpacks.go", []edit{{
-		"return state.denies(at) && !state.hits(at) })", "return false })"}},
+		"return state.denies(at) && !state.hits(at) })", "return state.hits(at) })"}},
 		[]string{"./repo TestRepairPacksSavesWhatIsMarked"}},
 	{"what may be in a pack that cannot be read is not lost", "repo/repairpacks.go", []edit{{
 		"			unreadable = err\n", ""}},
