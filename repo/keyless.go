@@ -1,6 +1,7 @@
 package repo
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -20,9 +21,14 @@ type Keyless struct {
 	repo  seal.RepoID
 }
 
-// WithoutKey looks at the repository in store. Its errors are those of [Probe].
+// WithoutKey looks at the repository in store. Its errors are those of [Probe], and
+// a DamageError, too, where there are packs and neither a config nor a key.
 func WithoutKey(ctx context.Context, store storage.Store) (*Keyless, error) {
-	if err := Probe(ctx, store); err != nil {
+	err := Probe(ctx, store)
+	if errors.Is(err, ErrNoRepository) {
+		err = cmp.Or(packsAlone(ctx, store), err)
+	}
+	if err != nil {
 		return nil, err
 	}
 	names, err := configNames(ctx, store)
@@ -42,6 +48,21 @@ func WithoutKey(ctx context.Context, store storage.Store) (*Keyless, error) {
 		}
 	}
 	return nil, &DamageError{Object: "config", Err: errors.New("none begins as a config does")}
+}
+
+// packsAlone returns damage when there are packs, for then there were a config and keys.
+func packsAlone(ctx context.Context, store storage.Store) error {
+	found := errors.New("found")
+	err := store.List(ctx, "packs/", func(name string, _ int64) error {
+		if part, err := PartOf(name); err != nil || part != Packs {
+			return nil // not one of ours
+		}
+		return found
+	})
+	if errors.Is(err, found) {
+		return &DamageError{Object: "config", Err: errors.New("it is missing, and so are all keys, while there are packs")}
+	}
+	return nil
 }
 
 // EachObject is as [Repository.EachObject].
@@ -69,7 +90,7 @@ func (k *Keyless) CheckObject(ctx context.Context, name string, size int64, read
 	}
 	_, err = again(ctx, func() (struct{}, error) {
 		err := k.checkHeader(ctx, part, name)
-		if err == nil && namedByBytes(part) {
+		if err == nil && NamedByBytes(part) {
 			err = k.checkName(ctx, name, size, read)
 			read = func(int64) {} // what is read once more is not counted
 		}
@@ -81,9 +102,9 @@ func (k *Keyless) CheckObject(ctx context.Context, name string, size int64, read
 	return err
 }
 
-// namedByBytes reports whether the objects of a part are called by the hash of
+// NamedByBytes reports whether the objects of a part are called by the hash of
 // their bytes.
-func namedByBytes(part Part) bool {
+func NamedByBytes(part Part) bool {
 	return part == Packs || part == Indexes || part == KeyFiles || part == Damaged
 }
 

@@ -16,6 +16,13 @@ func TestWithoutKey(t *testing.T) {
 	}
 	f, names, _ := inspected(t)
 	note(t, f.open(t), repo.Damage{Pack: blob.ID{1}, Whole: true})
+	alone := mem.New()
+	if err := alone.Put(t.Context(), repo.PackName(blob.ID{1}), []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := repo.WithoutKey(t.Context(), alone); !errors.As(err, new(*repo.DamageError)) {
+		t.Errorf("with packs, and neither config nor keys: %v", err)
+	}
 	k, err := repo.WithoutKey(t.Context(), f.store)
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -217,6 +218,22 @@ func TestWithoutKey(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A repository without a key is damaged: nobody can open it. What is not compared with
+// its name is told.
+func TestWithoutKeyOrAnyKey(t *testing.T) {
+	f := newFixture(t).clone(t)
+	if err := f.store.Delete(t.Context(), f.names["keys"]); err != nil {
+		t.Fatal(err)
+	}
+	report := f.checkWithoutKey(t, verify.Options{})
+	if len(report.Findings) != 1 || report.Findings[0].Object != "keys/" || report.Findings[0].Unreadable {
+		t.Errorf("%+v", report.Findings)
+	}
+	if want := []string{"config", "forgotten", "holds", "intents", "marks", "seen", "snapshots"}; !slices.Equal(report.LookedAt, want) {
+		t.Errorf("only looked at: %q", report.LookedAt)
 	}
 }
 

@@ -13,14 +13,14 @@ import (
 )
 
 // CheckWithoutKey checks what can be checked without a key: that the bytes of
-// packs, index objects and key files are those that they are called by, and that
-// all objects begin as such of this repository do. It reads packs as Check does
-// with ReadData. What is lost by a damage cannot be told then.
+// packs, index objects, key files and records of damage are those that they are called by, that
+// objects begin as such of this repository do, and that there is a key. It reads packs as Check does
+// with ReadData. What is lost by a damage, or missing, cannot be told then.
 func CheckWithoutKey(ctx context.Context, k *repo.Keyless, opts Options) (*Report, error) {
 	opts.ReadData = true
 	opts.fill()
 	c := &keyless{k: k, opts: opts, begun: opts.now(), packs: map[blob.ID]int64{},
-		report: Report{ReadData: true, Findings: []Finding{}, Notes: []string{}}}
+		report: Report{ReadData: true, LookedAt: lookedAt(), Findings: []Finding{}, Notes: []string{}}}
 	if err := c.objects(ctx); err != nil {
 		return nil, err
 	}
@@ -28,9 +28,20 @@ func CheckWithoutKey(ctx context.Context, k *repo.Keyless, opts Options) (*Repor
 	if err := d.run(ctx); err != nil {
 		return nil, err
 	}
-	c.report.note("without a key configs, intents and snapshots were only looked at, and nobody can tell what is in packs")
+	c.report.note("without a key nobody can tell what is in packs, and what is missing; only looked at were %s", strings.Join(c.report.LookedAt, ", "))
 	slices.SortFunc(c.report.Findings, func(a, b Finding) int { return strings.Compare(a.Object, b.Object) })
 	return &c.report, nil
+}
+
+// lookedAt returns the parts of which names do not tell whether objects are what was stored.
+func lookedAt() (parts []string) {
+	for _, part := range append([]repo.Part{repo.Snapshots}, records...) {
+		if !repo.NamedByBytes(part) {
+			parts = append(parts, string(part))
+		}
+	}
+	slices.Sort(parts)
+	return parts
 }
 
 // A keyless is one check without a key.
@@ -40,6 +51,7 @@ type keyless struct {
 	begun  time.Time
 	report Report
 	packs  map[blob.ID]int64 // and their sizes
+	keys   int               // how many there are
 }
 
 // objects lists all objects, and checks those that are no packs.
@@ -60,6 +72,8 @@ func (c *keyless) objects(ctx context.Context) error {
 			return nil
 		case part == repo.Snapshots:
 			c.report.Snapshots++
+		case part == repo.KeyFiles:
+			c.keys++
 		}
 		c.report.BytesRead += uint64(size)
 		err = c.k.CheckObject(ctx, name, size, func(int64) {})
@@ -73,6 +87,11 @@ func (c *keyless) objects(ctx context.Context) error {
 	})
 	c.report.Packs = uint64(len(c.packs))
 	s.tell(&c.report)
+	if err == nil && c.keys == 0 {
+		f := finding{object: string(repo.KeyFiles) + "/", hint: "copy the keys back from another copy of the repository; without one of them nobody can open it"}
+		f.flaw(errors.New("no key is there"))
+		c.report.Findings = append(c.report.Findings, f.result())
+	}
 	return err
 }
 

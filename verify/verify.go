@@ -91,6 +91,7 @@ type Report struct {
 	PacksRead uint64    `json:"packs_read" doc:"how many were"`
 	Verified  string    `json:"verified,omitempty" doc:"every pack was read and found whole after this time; left out when one never was, as far as this machine remembers"`
 	Marked    uint64    `json:"marked" doc:"packs that are noted in the repository as damaged; backups store again what was there"`
+	LookedAt  []string  `json:"looked_at,omitempty" doc:"without a key: the folders of which names do not tell whether objects are what was stored"`
 	Findings  []Finding `json:"findings" doc:"what is damaged, an object each; none: the repository is sound"`
 	Notes     []string  `json:"notes" doc:"what is odd, but no damage"`
 

@@ -28,7 +28,8 @@ for longest, which this machine remembers in its cache.
 
 --without-key needs no password: packs, index objects and key files are called
 by a hash of their bytes, so who keeps a copy of the repository finds bytes that
-have rotted. What is lost by them it cannot tell.
+have rotted. What is lost by them it cannot tell, nor what is missing, but for keys: where
+there is none, nobody can open the repository. It says what it only looked at.
 
 What is damaged is printed, an object each: what is wrong, what is lost by it,
 and what helps. Then the exit code is 4. What cannot be read, because this user

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"restante/cmd/restante/internal/cli"
@@ -39,6 +40,9 @@ func printCheck(out *output, r *verify.Report) error {
 		return nil // the outcome says so
 	}
 	text := "no damage found"
+	if len(r.LookedAt) > 0 {
+		text += " in what names tell; " + strings.Join(r.LookedAt, ", ") + " were only looked at, and what is missing only a check with a key tells"
+	}
 	if !r.ReadData {
 		text += "; what lies in packs was not read, --read-data does"
 	}
