@@ -20,6 +20,7 @@ type PacksRepair struct {
 	Whole   []string       `json:"whole" doc:"packs that were asked for, or noted as damaged, and are not; the index may be wrong about them"`
 	Kept    []Replaced     `json:"kept" doc:"packs of which nothing is known, as no index object names them and their directories cannot be read: they were left alone"`
 	Records []Replaced     `json:"records" doc:"records of damage that could not be read, and were removed; check --read-data notes again what is damaged"`
+	Unread  uint64         `json:"unread" doc:"packs that were not asked for and of which no damage is known: they were not read"`
 }
 
 // A RepairedPack tells what became of the pieces of a pack.
@@ -186,8 +187,11 @@ func (p *packsRepair) choose(ctx context.Context, only []blob.ID) error {
 		wanted[id] = true
 	}
 	gone := 0
+	p.out.Unread = uint64(len(p.packs))
 	for _, id := range p.candidates(sizes, noted, wanted) {
-		if _, there := p.packs[id]; !there {
+		if _, there := p.packs[id]; there {
+			p.out.Unread--
+		} else {
 			gone++
 		}
 		if err := p.look(ctx, id, sizes); err != nil {

@@ -16,7 +16,7 @@ const repairPacksManual = `Save what is intact in damaged packs: every piece tha
 other pack has, goes into a new pack. Then the damaged packs are taken out of the
 index, and removed. Without names it does that to all that restante check has
 noted as damaged, and to those that are gone or have another length than the index
-says.
+says. It reads no other pack: restante check --read-data does that, and notes what is damaged.
 
 If pieces stay lost the exit code is 4. Run restante backup before: what it stores again is no longer lost. What stays lost
 the backups after it are told of, and read the whole store once for.
@@ -73,7 +73,13 @@ func (a *app) runRepairPacks(ctx context.Context, out *output, o *repairOptions,
 	if lost := lostPieces(report); err == nil && lost > 0 && !o.dryRun {
 		return outcome{exitDamage, cli.Count(lost, "piece", "pieces") + " cannot be read any more: run restante backup, then restante check, which says whose they are"}
 	}
-	return o.repaired(out, err, len(report.Packs)+len(report.Kept)+len(report.Records) > 0)
+	found := len(report.Packs)+len(report.Kept)+len(report.Records) > 0
+	if err == nil && !found && len(only) == 0 && report.Unread > 0 && !out.json {
+		_, err = fmt.Fprintf(out, "there is nothing to repair of what is known; %s not read: restante check --read-data does that, and notes what is damaged\n",
+			cli.Count(report.Unread, "pack was", "packs were"))
+		return err
+	}
+	return o.repaired(out, err, found)
 }
 
 func lostPieces(r *repo.PacksRepair) (lost uint64) {
