@@ -111,6 +111,9 @@ func TestMergingBesideOthers(t *testing.T) {
 // Whatever fails while index objects are merged, and whenever, all pieces are found, and the
 // next prune merges what is left.
 func TestFaultsInMerging(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	kept := f.nights(8)
 	f.mustPrune(func(o *gc.Options) { o.DryRun = true })

@@ -103,6 +103,9 @@ func TestRepackingFollowsTheTree(t *testing.T) {
 // What a backup found that began before, in packs that are being rewritten and
 // that no snapshot needs, is not lost, whenever it ends.
 func TestSessionEndsWhileRepacking(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	for _, step := range []string{"put intents/", "list marks/", "put index/", "put snapshots/", "put marks/", "list snapshots/", "list intents/", "list index/"} {
 		op, prefix, _ := strings.Cut(step, " ")
 		for n := 1; n < 20; n++ {

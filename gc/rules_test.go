@@ -283,6 +283,9 @@ func TestTidyingAfterAnother(t *testing.T) {
 
 // A prune that another has overtaken says so, whatever it finds gone because of that.
 func TestOvertaken(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	every, tried := torture.Rounds(5, 1), 0
 	for at := 0; ; at += every {
 		f := newFixture(t)

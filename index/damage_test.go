@@ -76,6 +76,9 @@ func flip(data []byte, at int) []byte {
 }
 
 func TestDamagedFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	first := t.TempDir()
 	m := filled(t, first)
 	for i, path := range files(t, first) {

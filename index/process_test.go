@@ -123,6 +123,9 @@ func dieTask(t *testing.T, dir string) {
 // A process killed anywhere in Sync leaves what it had published, and nothing
 // that a look-up or the next fold would mind.
 func TestKilledInSync(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	dir := t.TempDir()
 	m, _ := grown(40)
 	for kill := 1; kill <= 40; kill += 5 {

@@ -33,6 +33,9 @@ func residentTables(t *testing.T, dir string) (sum int) {
 
 // What look-ups took of the memory is given back, and the answers stay.
 func TestTrimResident(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	m, dir := newModel(31), t.TempDir()
 	x := open(t, dir)
 	x.SetLimits(1000, 1000, 0)

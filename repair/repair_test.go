@@ -291,6 +291,9 @@ func (f *fixture) wantRepaired(t *testing.T, store storage.Store, before map[int
 
 // Whatever is lost, each snapshot says so afterwards, and the rest is there.
 func TestSnapshots(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	ids, _ := packs(t, f.store)
 	r := f.open(t, f.store)

@@ -326,6 +326,9 @@ func TestRepairPacksSavesOnce(t *testing.T) {
 // Whatever fails in a repair, and whenever: nothing is lost that was not, and
 // the next run brings all in order.
 func TestFaultsInRepairingPacks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	h := newHoard(t)
 	lost := h.spoil(t, h.base)
 	check := func(t *testing.T, inner storage.Store, _ bool, err error) {
