@@ -96,6 +96,9 @@ func TestAMessageToManyCostsOneBody(t *testing.T) {
 
 // TestAnAttachmentIsStoredOnce sends it in every form in use.
 func TestAnAttachmentIsStoredOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	f.maildir("alice/Maildir", 0)
 	data := make([]byte, 3<<20) // several pieces

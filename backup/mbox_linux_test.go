@@ -107,6 +107,9 @@ func appendTo(t *testing.T, path, data string) {
 }
 
 func TestMboxStore(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	report, err := mailgen.Generate(f.roots[0], mailgen.Options{Layout: mailgen.Mbox, Messages: 400, Mailboxes: 3, Seed: 3})
 	must(t, err)

@@ -60,6 +60,9 @@ func FuzzParentCache(f *testing.F) {
 
 // Leaves and folders are read again in groups, wherever these end.
 func TestParentGroups(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	dir := t.TempDir()
 	var all []backup.ParentRecord
 	for i := range 3000 {

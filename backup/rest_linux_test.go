@@ -182,6 +182,9 @@ func TestSeenDuringTheListing(t *testing.T) {
 // TestNightsAtRest lets nights pass over a store, and wants the snapshot of each
 // to be that of a run that knows nothing.
 func TestNightsAtRest(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	g := &fixture{t: t, store: mem.New(), cache: t.TempDir(), roots: f.roots}
 	o := mailgen.Options{Layout: mailgen.Maildir, Messages: 1500, Mailboxes: 8, Seed: 9}

@@ -176,6 +176,9 @@ func (f *fixture) onDisk(t *testing.T) *local.Store {
 // snapshot can be restored, whenever a backup ends: between any two of them, while
 // one of them lists folders, in whatever order, or with some of them run in its midst.
 func TestCopyAsInReadme(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	if _, err := exec.LookPath("rsync"); err != nil {
 		t.Skip("rsync is not installed, which makes the copies")
 	}

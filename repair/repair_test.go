@@ -436,6 +436,9 @@ func (f *fixture) damage(t *testing.T) map[int64]map[string]string {
 
 // What one read gets wrong, or does not get, is not lost: no more is listed as lost than is.
 func TestReadsThatFailOnce(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	before := f.damage(t)
 	step := 13 // of each a few; the long form of internal/torture/faults takes all of many more

@@ -133,6 +133,9 @@ func (w *twins) wantRead(t *testing.T, i int, isLost bool, data []byte, err erro
 
 // A piece can be read as long as one of its places is whole, whichever that is.
 func TestPiecesInTwoPlaces(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	w := newTwins(t)
 	for _, how := range []string{"clump", "encapsulation", "pack"} {
 		for which := range 2 {

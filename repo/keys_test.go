@@ -34,6 +34,9 @@ func mustOpen(t testing.TB, k keyring, store storage.Store) *repo.Repository {
 }
 
 func TestKeys(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	r := f.open(t)
 	if err := r.RemoveKey(t.Context(), r.CurrentKey()); err == nil {

@@ -44,6 +44,9 @@ func breakPacks(t *testing.T, store storage.Store, cutOff bool) (n int) {
 // What a lost pack held is stored again when it is saved again, and then read
 // from its new place, also by who does not compare all packs.
 func TestLostPacks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	for _, cutOff := range []bool{false, true} {
 		for _, freshCache := range []bool{false, true} {
 			t.Run(fmt.Sprintf("cut off %t, fresh cache %t", cutOff, freshCache), func(t *testing.T) {

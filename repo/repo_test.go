@@ -430,6 +430,9 @@ func TestNoRepository(t *testing.T) {
 // Every byte of every object matters: a change of any is an error, or leaves
 // what is read as it was.
 func TestDamageIsNoticed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	r := f.open(t)
 	s := begin(t, r)
