@@ -56,7 +56,7 @@ func (p *pruner) choose(ctx context.Context) ([]blob.ID, error) {
 		if errors.Is(err, storage.ErrNotFound) {
 			continue
 		}
-		if errors.As(err, new(*repo.UnreadableError)) {
+		if repo.Unreadable(err) {
 			return nil, err
 		}
 		if ctx.Err() != nil {

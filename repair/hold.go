@@ -61,7 +61,7 @@ func heldBy(ctx context.Context, r *repo.Repository, id seal.Session, user strin
 		if err != nil {
 			h.Reason, h.By = "the hold of snapshot "+id.String()+" was damaged; what it said is not known", user
 		}
-		if h.Active(time.Now()) && h.Outlasts(found) {
+		if h.Active(r.Now()) && h.Outlasts(found) {
 			found = &h
 		}
 		return nil

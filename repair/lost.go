@@ -6,6 +6,7 @@ import (
 	"slices"
 	"sort"
 
+	"restante/repo"
 	"restante/snapshot"
 )
 
@@ -84,7 +85,7 @@ func (w *rewriter) mailboxes(ctx context.Context, s *snapshot.Snapshot) error {
 		switch {
 		case ctx.Err() != nil:
 			return ctx.Err()
-		case errors.As(err, &gap) && !unreadable(err):
+		case errors.As(err, &gap) && !repo.Unreadable(err):
 			w.lost.unlisted += gap.Counts.Entries
 			w.lost.noList = true
 		case err != nil:

@@ -74,7 +74,7 @@ func (w *rewriter) add(ctx context.Context, rec snapshot.Record) error {
 			if ctx.Err() != nil {
 				return ctx.Err()
 			}
-			if unreadable(err) {
+			if repo.Unreadable(err) {
 				return err
 			}
 			if err != nil {
@@ -179,15 +179,11 @@ func notDamage(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if err == nil || errors.As(err, new(*repo.DamageError)) && !unreadable(err) {
+	if err == nil || errors.As(err, new(*repo.DamageError)) && !repo.Unreadable(err) {
 		return nil
 	}
 	return err
 }
-
-// unreadable reports whether err says that something is there and cannot be read:
-// it is not lost for all that is known.
-func unreadable(err error) bool { return errors.As(err, new(*repo.UnreadableError)) }
 
 // flush adds the entries of the window to the tree.
 func (w *rewriter) flush(ctx context.Context) error {
@@ -231,7 +227,7 @@ func (w *rewriter) gap(ctx context.Context, err error) error {
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
-	if !errors.As(err, &gap) || unreadable(err) {
+	if !errors.As(err, &gap) || repo.Unreadable(err) {
 		return err
 	}
 	if err := w.flush(ctx); err != nil {

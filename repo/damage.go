@@ -114,18 +114,12 @@ func (r *Repository) openDamage(ctx context.Context, name string, data []byte) (
 // those that could be read.
 func (r *Repository) damages(ctx context.Context) (all map[blob.ID]Damage, names []string, err error) {
 	all = map[blob.ID]Damage{}
-	err = r.store.List(ctx, "damaged/", func(name string, size int64) error {
-		if part, err := PartOf(name); err != nil || part != Damaged {
-			return nil // not one of ours; check names it
-		}
-		packs, err := r.readDamage(ctx, name, size)
-		switch {
-		case errors.Is(err, storage.ErrNotFound):
-			return nil // repaired this moment
-		case errors.As(err, new(*DamageError)):
+	err = r.eachDamage(ctx, func(name string, packs []Damage, err error) error {
+		if errors.As(err, new(*DamageError)) {
 			r.warnOnce("passing over %s: %v", name, err)
 			return nil
-		case err != nil:
+		}
+		if err != nil {
 			return err
 		}
 		names = append(names, name)
@@ -141,6 +135,20 @@ func (r *Repository) damages(ctx context.Context) (all map[blob.ID]Damage, names
 		return nil, nil, fmt.Errorf("reading what is known to be damaged: %w", err)
 	}
 	return all, names, nil
+}
+
+// eachDamage calls fn for each record of damage: with what it says, or with the error of reading it.
+func (r *Repository) eachDamage(ctx context.Context, fn func(name string, packs []Damage, err error) error) error {
+	return r.store.List(ctx, "damaged/", func(name string, size int64) error {
+		if part, err := PartOf(name); err != nil || part != Damaged {
+			return nil // not one of ours; check names it
+		}
+		packs, err := r.readDamage(ctx, name, size)
+		if errors.Is(err, storage.ErrNotFound) {
+			return nil // repaired this moment
+		}
+		return fn(name, packs, err)
+	})
 }
 
 // Damages returns what is known to be damaged, of each pack once, in the order

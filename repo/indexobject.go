@@ -100,7 +100,7 @@ var errIndex = errors.New("the index object is malformed")
 // loadIndex reads, checks and decodes the index object named id.
 func (r *Repository) loadIndex(ctx context.Context, id blob.ID) (*index.Object, error) {
 	o, _, err := r.readIndex(ctx, id)
-	if errors.As(err, new(*UnreadableError)) {
+	if Unreadable(err) {
 		return nil, err
 	}
 	if err != nil {

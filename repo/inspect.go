@@ -229,7 +229,7 @@ func (r *Repository) CheckPack(ctx context.Context, id blob.ID, size int64, read
 		return c, errors.Join(c.Damage...)
 	})
 	for _, err := range c.Damage {
-		if errors.Is(err, storage.ErrNotFound) || errors.As(err, new(*UnreadableError)) || InDoubt(err) {
+		if errors.Is(err, storage.ErrNotFound) || Unreadable(err) || InDoubt(err) {
 			return &c.PackCheck, ctx.Err()
 		}
 	}

@@ -205,7 +205,7 @@ func (r *Repository) hasher() *blob.Hasher { return blob.NewHasher(r.keys.ID) }
 // piece by piece. Its error is a DamageError, an UnreadableError, ErrCannotRead, or the context's.
 func (r *Repository) Clump(ctx context.Context, buf []byte, c blob.Clump) ([]byte, error) {
 	raw, err := again(ctx, func() ([]byte, error) { return r.clump(ctx, buf, c) })
-	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, ErrCannotRead) && !errors.As(err, new(*UnreadableError)) {
+	if err != nil && !errors.Is(err, context.Canceled) && !errors.Is(err, ErrCannotRead) && !Unreadable(err) {
 		return nil, &DamageError{Object: packName(c.Pack), Err: fmt.Errorf("clump at %d: %w", c.Offset, err)}
 	}
 	return raw, err

@@ -140,7 +140,7 @@ func (p *repairer) open(ctx context.Context, id blob.ID, size int64) (*surveyed,
 	if InDoubt(err) {
 		return nil, p.r.ErrDoubt()
 	}
-	if errors.As(err, new(*UnreadableError)) || errors.Is(err, seal.ErrTooNew) || errors.Is(err, storage.ErrNotFound) {
+	if Unreadable(err) || errors.Is(err, seal.ErrTooNew) || errors.Is(err, storage.ErrNotFound) {
 		return nil, fmt.Errorf("reading %s: %w", indexName(id), err)
 	}
 	if err != nil {

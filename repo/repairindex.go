@@ -131,7 +131,7 @@ func (p *indexRepair) directories(ctx context.Context) error {
 			return p.r.ErrDoubt()
 		case errors.Is(err, storage.ErrNotFound):
 			delete(p.packs, id) // gone this moment
-		case errors.As(err, new(*UnreadableError)) || errors.Is(err, seal.ErrTooNew):
+		case Unreadable(err) || errors.Is(err, seal.ErrTooNew):
 			return fmt.Errorf("reading %s: %w", packName(id), err)
 		case err != nil:
 			p.errs[id] = err

@@ -11,7 +11,6 @@ import (
 	"restante/blob"
 	"restante/index"
 	"restante/seal"
-	"restante/storage"
 )
 
 // A PacksRepair tells what RepairPacks did.
@@ -133,29 +132,25 @@ func (p *packsRepair) run(ctx context.Context, only []blob.ID) (err error) {
 
 // dropRecords removes the records of damage that cannot be read, and that therefore say nothing.
 func (p *packsRepair) dropRecords(ctx context.Context) error {
-	sizes := map[string]int64{}
-	err := p.r.store.List(ctx, "damaged/", func(name string, size int64) error {
-		if part, err := PartOf(name); err == nil && part == Damaged {
-			sizes[name] = size
+	err := p.r.eachDamage(ctx, func(name string, _ []Damage, err error) error {
+		damage := new(DamageError)
+		switch {
+		case err == nil:
+		case InDoubt(err):
+			return p.r.ErrDoubt()
+		case !errors.As(err, &damage) || errors.Is(err, seal.ErrTooNew):
+			return err
+		default:
+			p.out.Records = append(p.out.Records, Replaced{name, damage.Err.Error()})
 		}
 		return nil
 	})
 	if err != nil {
-		return fmt.Errorf("listing records of damage: %w", err)
+		return fmt.Errorf("reading records of damage: %w", err)
 	}
-	for _, name := range slices.Sorted(maps.Keys(sizes)) {
-		_, err := p.r.readDamage(ctx, name, sizes[name])
-		damage := new(DamageError)
-		switch {
-		case InDoubt(err):
-			return p.r.ErrDoubt()
-		case err == nil || errors.Is(err, storage.ErrNotFound):
-			continue
-		case !errors.As(err, &damage) || errors.Is(err, seal.ErrTooNew):
-			return err
-		}
-		p.out.Records = append(p.out.Records, Replaced{name, damage.Err.Error()})
-		if err := p.remove(ctx, name); err != nil {
+	slices.SortFunc(p.out.Records, func(a, b Replaced) int { return strings.Compare(a.Object, b.Object) })
+	for _, o := range p.out.Records {
+		if err := p.remove(ctx, o.Object); err != nil {
 			return err
 		}
 	}
@@ -364,7 +359,7 @@ func (p *packsRepair) saveClump(ctx context.Context, pack blob.ID, c *ClumpInfo,
 	for _, piece := range c.Pieces {
 		held, err := p.held(ctx, piece.ID)
 		switch {
-		case err != nil && !errors.As(err, new(*UnreadableError)): // else count asks again, if it is not saved
+		case err != nil && !Unreadable(err): // else count asks again, if it is not saved
 			return err
 		case held:
 			t.result.Held++
@@ -428,7 +423,7 @@ func (p *packsRepair) copyAt(ctx context.Context, id blob.ID, fits func(blob.Pla
 			return data, nil
 		case ctx.Err() != nil:
 			return nil, ctx.Err()
-		case errors.As(err, new(*UnreadableError)):
+		case Unreadable(err):
 			unreadable = err
 		}
 	}
@@ -491,7 +486,7 @@ func (p *packsRepair) clump(ctx context.Context, c blob.Clump) ([]byte, error) {
 		return raw, nil
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case errors.As(err, new(*UnreadableError)):
+	case Unreadable(err):
 		return nil, err
 	}
 	return nil, nil

@@ -60,6 +60,9 @@ type UnreadableError struct {
 func (e *UnreadableError) Error() string { return e.Err.Error() } // which names the object
 func (e *UnreadableError) Unwrap() error { return e.Err }
 
+// Unreadable reports whether err says that an object is there and cannot be read; see [UnreadableError].
+func Unreadable(err error) bool { return errors.As(err, new(*UnreadableError)) }
+
 // get is the Get of a store; an error that does not say that bytes are missing, or that
 // the context is done, is an UnreadableError.
 func get(ctx context.Context, store storage.Store, name string, offset, length int64, buf []byte) ([]byte, error) {

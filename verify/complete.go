@@ -55,7 +55,7 @@ func Complete(ctx context.Context, r *repo.Repository, s *repo.Session, record *
 // isGone reports whether err says that something is missing, or is not what it
 // should be, and not that it could not be read.
 func isGone(ctx context.Context, err error) bool {
-	return ctx.Err() == nil && !isUnreadable(err) && (errors.Is(err, repo.ErrMissingPiece) || errors.As(err, new(*repo.DamageError)) || errors.Is(err, snapshot.ErrDamaged))
+	return ctx.Err() == nil && !repo.Unreadable(err) && (errors.Is(err, repo.ErrMissingPiece) || errors.As(err, new(*repo.DamageError)) || errors.Is(err, snapshot.ErrDamaged))
 }
 
 // A completion is one call of Complete.

@@ -110,11 +110,9 @@ func (f *finding) tell(what string) {
 
 // flaw adds an error about the object: damage, or that it cannot be read.
 func (f *finding) flaw(err error) {
-	f.damaged = f.damaged || !isUnreadable(err)
+	f.damaged = f.damaged || !repo.Unreadable(err)
 	f.add(reason(err))
 }
-
-func isUnreadable(err error) bool { return errors.As(err, new(*repo.UnreadableError)) }
 
 func (f *finding) add(what string) {
 	switch {
@@ -133,9 +131,14 @@ func (c *checker) damaged(ctx context.Context, object string, err error) (*findi
 		return nil, ctx.Err()
 	}
 	f := c.find(object)
+	c.flaw(f, err)
+	return f, nil
+}
+
+// flaw adds an error about an object to its finding, and notes whether that is in doubt.
+func (c *checker) flaw(f *finding, err error) {
 	f.flaw(err)
 	c.report.inDoubt = c.report.inDoubt || repo.InDoubt(err)
-	return f, nil
 }
 
 // reason leaves out the object that the finding names anyway.

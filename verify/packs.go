@@ -136,8 +136,7 @@ func (c *checker) compare(id blob.ID, d reading) {
 	p.took(d)
 	for _, err := range d.damage {
 		p.suspect = c.find(repo.PackName(id))
-		p.suspect.flaw(err)
-		c.report.inDoubt = c.report.inDoubt || repo.InDoubt(err)
+		c.flaw(p.suspect, err)
 	}
 	if !d.directory {
 		return

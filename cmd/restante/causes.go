@@ -30,7 +30,7 @@ func newCauses(out *output) *causes { return &causes{out: out, count: map[string
 func (c *causes) warn(path string, err error) {
 	var gap *snapshot.Gap
 	switch {
-	case isUnreadable(err):
+	case repo.Unreadable(err):
 	case errors.As(err, &gap):
 		c.damaged += gap.Counts.Entries
 	case isDamage(err):

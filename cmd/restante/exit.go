@@ -110,7 +110,7 @@ func exitCode(err error) int {
 		return exitBusy
 	case errors.Is(err, repo.ErrWrongKey):
 		return exitWrongPassword
-	case isDamage(err) && !isUnreadable(err):
+	case isDamage(err) && !repo.Unreadable(err):
 		return exitDamage
 	}
 	return exitFailed
@@ -122,9 +122,8 @@ func isDamage(err error) bool {
 		errors.Is(err, repo.ErrMissingPiece) || errors.Is(err, snapshot.ErrDamaged) || errors.Is(err, restore.ErrDamaged)
 }
 
-// isUnreadable reports whether err says that something of the repository is there and
-// cannot be read.
-func isUnreadable(err error) bool { return errors.As(err, new(*repo.UnreadableError)) }
+// isFlaw reports whether err says that something of the repository is damaged or cannot be read.
+func isFlaw(err error) bool { return isDamage(err) || repo.Unreadable(err) }
 
 // isLocal reports whether err, that something is damaged or cannot be read, leaves
 // other things as they are: not that of the index, without which nothing is found.
@@ -134,7 +133,7 @@ func isLocal(ctx context.Context, err error) bool {
 	if errors.As(err, &damage) && strings.HasPrefix(damage.Object, "index/") || errors.As(err, &unreadable) && strings.HasPrefix(unreadable.Object, "index/") {
 		return false
 	}
-	return ctx.Err() == nil && (isDamage(err) || isUnreadable(err))
+	return ctx.Err() == nil && isFlaw(err)
 }
 
 // hint says what the user can do about err, or nothing.
@@ -143,7 +142,6 @@ func (a *app) hint(ran *cobra.Command, err error) string {
 	var shrink *backup.ShrinkError
 	var held *heldError
 	var older *repo.OlderError
-	restoring := ran.CommandPath() == "restante restore"
 	switch {
 	case errors.Is(err, errPrinting):
 		return ""
@@ -180,12 +178,19 @@ func (a *app) hint(ran *cobra.Command, err error) string {
 		return "is all of the repository there? put snapshots/ back from a copy; if nothing is to be kept, add --force"
 	case errors.Is(err, repo.ErrMostGone):
 		return "is all of the repository mounted? if the packs are gone for good, add --force"
-	case isUnreadable(err):
+	case repo.Unreadable(err):
 		return "let this user read it, or see to the disk or the network, then run this again; nothing counts as lost because of it"
 	case repo.InDoubt(err):
 		return copyConfigBack
 	case isDamage(err):
 		return damageHint(err)
+	}
+	return spaceHint(err, ran.CommandPath() == "restante restore")
+}
+
+// spaceHint says what the user can do where there is no room, or where what a restore makes is there already.
+func spaceHint(err error, restoring bool) string {
+	switch {
 	case errors.Is(err, errEstimate):
 		return "free space where the repository lies; --min-free 0 tries without asking"
 	case errors.As(err, new(*repo.SpaceError)), errors.Is(err, storage.ErrNoSpace):

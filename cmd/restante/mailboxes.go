@@ -90,7 +90,7 @@ func listMailboxes(ctx context.Context, out *output, o *opened, s listed) error 
 		table.Row(append([]string{m.Name, folders}, m.cells(mail && !m.Other)...)...)
 		return nil
 	})
-	if err != nil && !isDamage(err) && !isUnreadable(err) {
+	if err != nil && !isFlaw(err) {
 		return err
 	}
 	return cmp.Or(table.Print(out), err)

@@ -74,7 +74,7 @@ func (o *output) list(fill func(add func(v any) error) error) error {
 		separator = ",\n"
 		return err
 	})
-	if err != nil && !isDamage(err) && !isUnreadable(err) {
+	if err != nil && !isFlaw(err) {
 		return err
 	}
 	end := "\n]\n"
