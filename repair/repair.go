@@ -80,7 +80,7 @@ func Snapshots(ctx context.Context, r *repo.Repository, opts Options) (*Report, 
 		return nil, r.ErrDoubt()
 	}
 	for _, f := range found.Findings {
-		if f.Unreadable {
+		if f.Unread() {
 			return nil, fmt.Errorf("%s: %s; %s", f.Object, f.What, f.Hint)
 		}
 	}

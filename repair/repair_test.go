@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -664,6 +665,46 @@ func TestUnreadable(t *testing.T) {
 	}
 	if after := f.readable(t, base); refused < 6 || !reflect.DeepEqual(after, before) {
 		t.Errorf("after %d repairs that were refused it is another repository", refused)
+	}
+}
+
+// A failing storage fails one read of one object.
+type failing struct {
+	storage.Store
+	name  string
+	after atomic.Int32 // so many reads of it succeed
+}
+
+func (s *failing) Get(ctx context.Context, name string, offset, length int64, buf []byte) ([]byte, error) {
+	if name == s.name && s.after.Add(-1) == -1 {
+		return nil, syscall.EIO
+	}
+	return s.Store.Get(ctx, name, offset, length, buf)
+}
+
+// Nor is anything taken for whole because a read of what is damaged failed: whichever it
+// is, all is repaired, or an error says that it is not.
+func TestUnreadableDamage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
+	f := newFixture(t)
+	before := f.damage(t)
+	ids, _ := packs(t, f.store)
+	for _, id := range ids {
+		for n := int32(0); ; n++ {
+			inner := f.clone(t)
+			store := &failing{Store: inner, name: repo.PackName(id)}
+			store.after.Store(n)
+			_, err := repair.Snapshots(t.Context(), f.open(t, store), repair.Options{})
+			if err == nil {
+				f.wantRepaired(t, inner, before)
+			}
+			if store.after.Load() >= 0 {
+				must(t, err)
+				break
+			}
+		}
 	}
 }
 

@@ -31,7 +31,13 @@ type Finding struct {
 	Unreadable bool   `json:"unreadable" doc:"it is not known to be damaged, but cannot be read; nothing counts as lost by that"`
 	Lost       Lost   `json:"lost" doc:"what can therefore not be read, as far as that can be told"`
 	Hint       string `json:"hint" doc:"what helps"`
+
+	unread bool
 }
+
+// Unread reports whether something of the object, which may be damaged besides, could not be
+// read: as long as that is so, nobody knows whether it is lost.
+func (f *Finding) Unread() bool { return f.unread }
 
 // Lost says what cannot be read because of a damage.
 type Lost struct {
@@ -53,6 +59,7 @@ type finding struct {
 	what    []string
 	further int    // flaws that are not in what
 	damaged bool   // else nothing is known but that it cannot be read
+	unread  bool   // something of it could not be read
 	hint    string // "" for that of its part
 	copied  bool   // every piece that is damaged in it can be read elsewhere
 
@@ -110,7 +117,11 @@ func (f *finding) tell(what string) {
 
 // flaw adds an error about the object: damage, or that it cannot be read.
 func (f *finding) flaw(err error) {
-	f.damaged = f.damaged || !repo.Unreadable(err)
+	if repo.Unreadable(err) {
+		f.unread = true
+	} else {
+		f.damaged = true
+	}
 	f.add(reason(err))
 }
 
@@ -272,7 +283,7 @@ func (c *checker) finish() *Report {
 }
 
 func (f *finding) result() Finding {
-	out := Finding{Object: f.object, What: strings.Join(f.what, "; "), Hint: f.hint, Unreadable: !f.damaged}
+	out := Finding{Object: f.object, What: strings.Join(f.what, "; "), Hint: f.hint, Unreadable: !f.damaged, unread: f.unread}
 	if f.further > 0 {
 		out.What += fmt.Sprintf("; and %d more", f.further)
 	}
