@@ -52,7 +52,7 @@ func configName(n uint64) string { return fmt.Sprintf("config/%08d", n) }
 // configNames returns the names of the configs, highest number first.
 func configNames(ctx context.Context, store storage.Store) ([]string, error) {
 	var names []string
-	err := store.List(ctx, "config/", func(name string, size int64) error {
+	err := listNames(ctx, store, "config/", func(name string, size int64) error {
 		if n, err := strconv.ParseUint(strings.TrimPrefix(name, "config/"), 10, 64); err == nil && configName(n) == name && size <= maxConfig {
 			names = append(names, name)
 		}
@@ -93,7 +93,7 @@ func Probe(ctx context.Context, store storage.Store) error {
 // configLost returns damage when there are keys, for then there was a config.
 func configLost(ctx context.Context, store storage.Store) error {
 	found := errors.New("found")
-	err := store.List(ctx, "keys/", func(name string, _ int64) error {
+	err := listNames(ctx, store, "keys/", func(name string, _ int64) error {
 		if _, err := blob.ParseID(strings.TrimPrefix(name, "keys/")); err != nil {
 			return nil // not one of ours
 		}
@@ -110,12 +110,12 @@ func configLost(ctx context.Context, store storage.Store) error {
 // as later.
 func checkVersion(ctx context.Context, store storage.Store, names []string) error {
 	for _, name := range names {
-		data, err := store.Get(ctx, name, 0, seal.HeaderSize, nil)
+		data, err := get(ctx, store, name, 0, seal.HeaderSize, nil)
 		if errors.Is(err, storage.ErrShort) || errors.Is(err, storage.ErrNotFound) {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("reading %s: %w", name, err)
+			return err
 		}
 		_, err = seal.ParseHeader(data)
 		if err == nil || errors.Is(err, seal.ErrTooNew) {
@@ -196,9 +196,9 @@ func (r *Repository) loadConfig(ctx context.Context) (_ *config, broken string, 
 // owner signed.
 func (r *Repository) readConfig(ctx context.Context, name string) (*config, error) {
 	return again(ctx, func() (*config, error) {
-		data, err := r.store.Get(ctx, name, 0, -1, nil)
+		data, err := get(ctx, r.store, name, 0, -1, nil)
 		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", name, err)
+			return nil, err
 		}
 		owner := func(seal.SignerID) ([32]byte, bool) { return r.keys.OwnerPublic, true }
 		var c config

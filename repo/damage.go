@@ -139,7 +139,7 @@ func (r *Repository) damages(ctx context.Context) (all map[blob.ID]Damage, names
 
 // eachDamage calls fn for each record of damage: with what it says, or with the error of reading it.
 func (r *Repository) eachDamage(ctx context.Context, fn func(name string, packs []Damage, err error) error) error {
-	return r.store.List(ctx, "damaged/", func(name string, size int64) error {
+	return listNames(ctx, r.store, "damaged/", func(name string, size int64) error {
 		if part, err := PartOf(name); err != nil || part != Damaged {
 			return nil // not one of ours; check names it
 		}

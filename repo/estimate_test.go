@@ -20,6 +20,9 @@ func mails(n int) [][]byte {
 }
 
 func TestEstimateIsWhatASessionStores(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	pieces := mails(300)
 	f := newFixture(t)
 	s := begin(t, f.open(t))

@@ -281,6 +281,9 @@ func (c content) readBack(t *testing.T, r *repo.Repository) {
 // restored, so can the new snapshot if it is there, which it is when the
 // backup said so, and the next backup succeeds.
 func TestFaultsInABackup(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	k := newKeyring(t)
 	base := mem.New()
 	if err := k.create(t, base); err != nil {
@@ -328,6 +331,9 @@ func TestFaultsInABackup(t *testing.T) {
 
 // A put that has been done, and whose answer is lost, has been done.
 func TestLostAnswers(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	k := newKeyring(t)
 	for n := 0; ; n++ {
 		store := faulty.New(mem.New())

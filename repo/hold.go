@@ -104,7 +104,7 @@ func (r *Repository) Release(ctx context.Context, snapshot seal.Session) (int, e
 
 // holdsOf returns the names of a snapshot's holds.
 func (r *Repository) holdsOf(ctx context.Context, snapshot seal.Session) (names []string, err error) {
-	err = r.store.List(ctx, string(Holds)+"/", func(name string, _ int64) error {
+	err = listNames(ctx, r.store, string(Holds)+"/", func(name string, _ int64) error {
 		if h, err := parseHoldName(name); err == nil && h.Snapshot == snapshot {
 			names = append(names, name)
 		}
@@ -132,7 +132,7 @@ func (r *Repository) deleteAll(ctx context.Context, names []string) error {
 func (r *Repository) EachHold(ctx context.Context, fn func(Hold, error) error) error {
 	sizes := map[string]int64{}
 	var names []string
-	err := r.store.List(ctx, string(Holds)+"/", func(name string, size int64) error {
+	err := listNames(ctx, r.store, string(Holds)+"/", func(name string, size int64) error {
 		names, sizes[name] = append(names, name), size
 		return nil
 	})

@@ -75,7 +75,7 @@ func PartOf(name string) (Part, error) {
 // EachObject calls fn for each object of the repository whose name begins with
 // prefix (which ends in "/" or is empty), in no order, until fn fails.
 func (r *Repository) EachObject(ctx context.Context, prefix string, fn func(name string, size int64) error) error {
-	if err := r.store.List(ctx, prefix, fn); err != nil {
+	if err := listNames(ctx, r.store, prefix, fn); err != nil {
 		return fmt.Errorf("listing the repository: %w", err)
 	}
 	return nil

@@ -190,6 +190,9 @@ func TestCheckPack(t *testing.T) {
 
 // Every byte of a pack is covered by its name.
 func TestCheckPackFindsDamage(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f, names, _ := inspected(t)
 	r := f.open(t)
 	name := names(repo.Packs)[0]

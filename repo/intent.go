@@ -136,7 +136,7 @@ func (r *Repository) checkLocks(ctx context.Context, own seal.Session, mine Inte
 // not ended, with the sizes of their intents.
 func (r *Repository) openSessions(ctx context.Context, own seal.Session) (open map[seal.Session]int64, err error) {
 	closed := map[string]bool{}
-	err = r.store.List(ctx, "snapshots/", func(name string, _ int64) error {
+	err = listNames(ctx, r.store, "snapshots/", func(name string, _ int64) error {
 		closed[strings.TrimPrefix(name, "snapshots/")] = true
 		return nil
 	})
@@ -144,7 +144,7 @@ func (r *Repository) openSessions(ctx context.Context, own seal.Session) (open m
 		return nil, fmt.Errorf("listing snapshots: %w", err)
 	}
 	open = map[seal.Session]int64{}
-	err = r.store.List(ctx, "intents/", func(name string, size int64) error {
+	err = listNames(ctx, r.store, "intents/", func(name string, size int64) error {
 		s := strings.TrimPrefix(name, "intents/")
 		if id, err := seal.ParseSession(s); err == nil && !closed[s] && id != own {
 			open[id] = size

@@ -36,12 +36,12 @@ func WithoutKey(ctx context.Context, store storage.Store) (*Keyless, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		header, err := store.Get(ctx, name, 0, seal.HeaderSize, nil)
+		header, err := get(ctx, store, name, 0, seal.HeaderSize, nil)
 		if errors.Is(err, storage.ErrShort) || errors.Is(err, storage.ErrNotFound) {
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", name, err)
+			return nil, err
 		}
 		if h, err := seal.ParseHeader(header); err == nil && h.Kind == seal.KindConfig {
 			return &Keyless{store: store, repo: h.Repo}, nil
@@ -53,7 +53,7 @@ func WithoutKey(ctx context.Context, store storage.Store) (*Keyless, error) {
 // packsAlone returns damage when there are packs, for then there were a config and keys.
 func packsAlone(ctx context.Context, store storage.Store) error {
 	found := errors.New("found")
-	err := store.List(ctx, "packs/", func(name string, _ int64) error {
+	err := listNames(ctx, store, "packs/", func(name string, _ int64) error {
 		if part, err := PartOf(name); err != nil || part != Packs {
 			return nil // not one of ours
 		}

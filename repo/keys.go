@@ -23,7 +23,7 @@ var errNotListed = errors.New("it was removed, or never quite added")
 // unlock tries every key object until one opens whose keys accept takes.
 func unlock(ctx context.Context, store storage.Store, u seal.Unlocker, accept func(*seal.Keys) error) error {
 	sizes := map[string]int64{}
-	err := store.List(ctx, "keys/", func(name string, size int64) error {
+	err := listNames(ctx, store, "keys/", func(name string, size int64) error {
 		if size <= maxKey {
 			sizes[name] = size
 		}

@@ -202,7 +202,7 @@ func (r *Repository) probe(ctx context.Context, places []blob.Place) (news bool,
 // are about to be deleted.
 func (s *Session) comparePacks(ctx context.Context) error {
 	found := map[blob.ID]int64{}
-	err := s.r.store.List(ctx, "packs/", func(name string, size int64) error {
+	err := listNames(ctx, s.r.store, "packs/", func(name string, size int64) error {
 		id, err := blob.ParseID(path.Base(name))
 		if err == nil && packName(id) == name {
 			found[id] = size

@@ -89,7 +89,7 @@ func listable(roots int) int {
 // the storage, and its number alone. Only marks that an owner signed can be read.
 func (r *Repository) EachMark(ctx context.Context, fn func(Mark, error) error) error {
 	sizes := map[uint64]int64{}
-	err := r.store.List(ctx, "marks/", func(name string, size int64) error {
+	err := listNames(ctx, r.store, "marks/", func(name string, size int64) error {
 		if n, err := strconv.ParseUint(strings.TrimPrefix(name, "marks/"), 10, 64); err == nil && markName(n) == name {
 			sizes[n] = size
 		}

@@ -138,7 +138,7 @@ type IndexHead struct {
 // IndexObjects returns the heads of all index objects.
 func (r *Repository) IndexObjects(ctx context.Context) ([]IndexHead, error) {
 	var heads []IndexHead
-	err := r.store.List(ctx, "index/", func(name string, size int64) error {
+	err := listNames(ctx, r.store, "index/", func(name string, size int64) error {
 		if id, err := blob.ParseID(path.Base(name)); err == nil {
 			heads = append(heads, IndexHead{ID: id, Size: size})
 		}

@@ -190,7 +190,7 @@ func getLimited(ctx context.Context, store storage.Store, name string, size, lim
 		if err == nil {
 			size = limit + 1
 		} else if !errors.Is(err, storage.ErrShort) {
-			return nil, fmt.Errorf("reading %s: %w", name, err)
+			return nil, err
 		}
 	}
 	if size > limit {
@@ -198,7 +198,7 @@ func getLimited(ctx context.Context, store storage.Store, name string, size, lim
 	}
 	data, err := get(ctx, store, name, 0, -1, nil)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", name, err)
+		return nil, err
 	}
 	if int64(len(data)) > limit {
 		return nil, &DamageError{Object: name, Err: tooLarge(int64(len(data)), limit)}

@@ -97,7 +97,7 @@ func (r *Repository) repair(ctx context.Context, operation string, opts RepairOp
 // seems to be gone.
 func (p *repairer) survey(ctx context.Context) error {
 	sizes := map[blob.ID]int64{}
-	err := p.r.store.List(ctx, "index/", func(name string, size int64) error {
+	err := listNames(ctx, p.r.store, "index/", func(name string, size int64) error {
 		if id, err := blob.ParseID(strings.TrimPrefix(name, "index/")); err == nil {
 			sizes[id] = size
 		}
@@ -117,7 +117,7 @@ func (p *repairer) survey(ctx context.Context) error {
 		p.indexes[id] = o
 		p.opts.Progress(1, uint64(sizes[id]))
 	}
-	err = p.r.store.List(ctx, "packs/", func(name string, size int64) error {
+	err = listNames(ctx, p.r.store, "packs/", func(name string, size int64) error {
 		if id, err := blob.ParseID(path.Base(name)); err == nil && packName(id) == name {
 			p.packs[id] = size
 		}

@@ -383,6 +383,9 @@ func (h *hoard) repairAgain(t *testing.T, store storage.Store) {
 }
 
 func TestFaultsInRepairingTheIndex(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	h := newHoard(t)
 	name := indexOf(t, h, h.base, h.packs[1])
 	flipByte(t, h.base, name, -1)

@@ -73,6 +73,20 @@ func get(ctx context.Context, store storage.Store, name string, offset, length i
 	return data, err
 }
 
+// listNames is the List of a store; an error of the store's own, which is not fn's and does not
+// say that bytes are missing, or that the context is done, is an UnreadableError that names prefix.
+func listNames(ctx context.Context, store storage.Store, prefix string, fn func(name string, size int64) error) error {
+	var stopped error
+	err := store.List(ctx, prefix, func(name string, size int64) error {
+		stopped = fn(name, size)
+		return stopped
+	})
+	if err == nil || stopped != nil || ctx.Err() != nil || isLoss(err) {
+		return err
+	}
+	return &UnreadableError{Object: prefix, Err: err}
+}
+
 // A Repository is an open repository. Its methods may be called by several
 // goroutines at once.
 type Repository struct {
@@ -129,7 +143,7 @@ type CreateOptions struct {
 // repository; the remains have to be removed by hand, because Create refuses a
 // storage that is not empty.
 func Create(ctx context.Context, store storage.Store, opts CreateOptions) error {
-	err := store.List(ctx, "", func(name string, _ int64) error { return fmt.Errorf("%w: found %s", ErrHasRepository, name) })
+	err := listNames(ctx, store, "", func(name string, _ int64) error { return fmt.Errorf("%w: found %s", ErrHasRepository, name) })
 	if err != nil {
 		return err
 	}
@@ -315,7 +329,7 @@ func (r *Repository) resync(ctx context.Context, own map[blob.ID]*index.Object) 
 
 func (r *Repository) readIndexes(ctx context.Context, own map[blob.ID]*index.Object) error {
 	var names []blob.ID
-	err := r.store.List(ctx, "index/", func(name string, size int64) error {
+	err := listNames(ctx, r.store, "index/", func(name string, size int64) error {
 		id, err := blob.ParseID(strings.TrimPrefix(name, "index/"))
 		if err != nil {
 			return nil // not an object of ours; check names it

@@ -55,7 +55,7 @@ func (r *Repository) Snapshots(ctx context.Context, warn *log.Logger) ([]Snapsho
 			return err // it may be sound: what is chosen among the others would be wrong
 		}
 		count++
-		r.left.warn(warn, fmt.Sprintf("leaving out %v", err))
+		r.left.warn(warn, fmt.Sprintf("leaving out a snapshot: %v", err))
 		return nil
 	})
 	if err != nil {
@@ -133,14 +133,14 @@ type snapshotEntry struct {
 // IDs, and the sizes of forgotten records. These are listed last: of a snapshot
 // that is removed meanwhile the record goes last.
 func (r *Repository) listSnapshots(ctx context.Context) (objects []snapshotEntry, records map[string]int64, err error) {
-	err = r.store.List(ctx, "snapshots/", func(name string, size int64) error {
+	err = listNames(ctx, r.store, "snapshots/", func(name string, size int64) error {
 		id, _ := seal.ParseSession(strings.TrimPrefix(name, "snapshots/"))
 		objects = append(objects, snapshotEntry{name, size, id})
 		return nil
 	})
 	records = map[string]int64{}
 	if err == nil {
-		err = r.store.List(ctx, string(Forgotten)+"/", func(name string, size int64) error {
+		err = listNames(ctx, r.store, string(Forgotten)+"/", func(name string, size int64) error {
 			records[name] = size
 			return nil
 		})

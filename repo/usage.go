@@ -19,7 +19,7 @@ type KindUsage struct {
 // the largest first. It reads no object.
 func (r *Repository) Usage(ctx context.Context) ([]KindUsage, error) {
 	byKind := map[string]*KindUsage{}
-	err := r.store.List(ctx, "", func(name string, size int64) error {
+	err := listNames(ctx, r.store, "", func(name string, size int64) error {
 		kind, _, _ := strings.Cut(name, "/")
 		u := byKind[kind]
 		if u == nil {

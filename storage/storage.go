@@ -59,8 +59,8 @@ type Store interface {
 	// List calls fn for each object whose name begins with prefix (which ends
 	// in "/" or is empty), in no order, and stops at fn's first error, which
 	// it returns. An object that is put or deleted meanwhile may or may not
-	// appear; all others appear exactly once. Staged bytes never appear. fn
-	// may call the Store's methods.
+	// appear; all others appear exactly once, or List fails: what it cannot look at
+	// is not missing. Staged bytes never appear. fn may call the Store's methods.
 	List(ctx context.Context, prefix string, fn func(name string, size int64) error) error
 
 	// Delete removes the object. When it returns nil the removal is durable.

@@ -188,7 +188,7 @@ func (o *opened) snapshots(ctx context.Context) (all []listed, damaged uint64, e
 			all = append(all, s)
 		case isDamage(err):
 			damaged++
-			o.warn.Printf("leaving out %v", err)
+			o.warn.Printf("leaving out a snapshot: %v", err)
 		default:
 			return err // it may be sound: what is chosen among the others would be wrong
 		}

@@ -56,7 +56,7 @@ func readableOf(ctx context.Context, out *output, each func(context.Context, fun
 		default:
 			other++
 		}
-		out.warn("leaving out %v", err)
+		out.warn("leaving out a snapshot: %v", err)
 		return nil
 	})
 	sortListed(all)

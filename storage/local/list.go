@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -35,16 +36,23 @@ type lister struct {
 	fn    func(name string, size int64) error
 }
 
+// errKind is the error of what is neither a file nor a folder: a symbolic link, say. What it
+// leads to is not the repository's, but counting it as missing would be saying that it is lost.
+var errKind = errors.New("it is neither a file nor a folder: put what belongs there in its place, or mount it there")
+
 // enter lists the folder name of parent, whose objects begin with prefix. A
-// folder that is not there, or only as a symbolic link, holds none.
+// folder that is not there holds none.
 func (l *lister) enter(ctx context.Context, parent *os.Root, name, prefix string) error {
 	info, err := parent.Lstat(name)
-	if isNotExist(err) || err == nil && !info.IsDir() {
-		return nil
-	}
 	var root *os.Root
-	if err == nil {
+	switch {
+	case err != nil:
+	case info.IsDir():
 		root, err = parent.OpenRoot(name)
+	case info.Mode().IsRegular():
+		return nil // an object, in which there are no others
+	default:
+		err = errKind
 	}
 	if isNotExist(err) {
 		return nil
@@ -85,7 +93,7 @@ func (l *lister) entry(ctx context.Context, folder *os.Root, name, object string
 	case info.Mode().IsRegular():
 		return l.fn(object, info.Size())
 	}
-	return nil
+	return l.wrap(object, errKind)
 }
 
 // namesIn reads the whole folder before anything is done with it: some file

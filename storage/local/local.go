@@ -5,7 +5,9 @@
 // Everything is looked up below the open folder: a symbolic link in it that
 // leads out of it is an error, and no object is written, read or deleted
 // outside. The folder itself may be given by a symbolic link. Only regular
-// files with good names are objects; others are not listed.
+// files with good names are objects; files with other names are not listed. Where something else
+// than a file or a folder has the name of an object, or of a folder of objects, reading and
+// listing it fail: what it stands for is not missing.
 //
 // Files have mode 0600 and folders 0700. When the folder given to Open has the
 // setgid bit, all that is made in it also gets the group's bits that the
@@ -187,8 +189,11 @@ func (s *Store) read(name string, offset, length int64, buf []byte) ([]byte, err
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("it is not a regular file: %w", fs.ErrNotExist)
+	switch {
+	case info.IsDir():
+		return nil, fs.ErrNotExist // it may hold objects, and is none
+	case !info.Mode().IsRegular():
+		return nil, errKind
 	}
 	n, err := storage.Span(info.Size(), offset, length)
 	if err != nil {
@@ -253,6 +258,10 @@ func (s *Store) check(ctx context.Context, verb, name string) error {
 // wrap names what was done to which object where, and puts the sentinel of
 // package storage in the place of the system's error. It keeps nil.
 func (s *Store) wrap(verb, name string, err error) error {
+	var path *fs.PathError
+	if errors.As(err, &path) && path.Path == name { // which is said once
+		err = path.Err
+	}
 	switch {
 	case err == nil:
 		return nil
