@@ -115,6 +115,9 @@ func (g *growing) edit(rng *rand.Rand, units []string) []string {
 // TestGrownFilesAreCutAsFromScratch edits large files at random for many
 // nights, and compares each snapshot with that of a run that knows nothing.
 func TestGrownFilesAreCutAsFromScratch(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	scratch := &fixture{t: t, store: mem.New(), roots: f.roots, cache: t.TempDir()}
 	scratch.createWithKeyOf(f)

@@ -176,6 +176,9 @@ func TestFormatsShareMail(t *testing.T) {
 // TestHeadersAreOneScan reads the header of each message of a snapshot by
 // opening, each once and from front to back, the clumps that hold heads.
 func TestHeadersAreOneScan(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	report, err := mailgen.Generate(f.roots[0], mailgen.Options{Layout: mailgen.Maildir, Messages: 300, Mailboxes: 5, Seed: 2})
 	if err != nil {
@@ -365,6 +368,9 @@ func rot(t *testing.T, path string) {
 // those that the version of the cutter stands for: then the version has to be
 // another one, and this test.
 func TestCutsAreThoseOfTheVersion(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	const version, want = 1, "783fc3b3"
 	f := newFixture(t)
 	f.maildir("alice/Maildir", 0)

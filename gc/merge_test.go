@@ -24,6 +24,9 @@ func (f *fixture) nights(n int) (kept []*run) {
 
 // The number of index objects stays small, and who has read the old ones goes on.
 func TestIndexObjectsAreMerged(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	var kept []*run
 	merged := uint64(0)

@@ -77,6 +77,9 @@ func shareTask(t *testing.T, dir string, seed int) {
 }
 
 func TestProcessesShareACache(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and the race detector does not see what other processes do")
+	}
 	dir := t.TempDir()
 	var children []*exec.Cmd
 	for seed := range 4 {

@@ -51,6 +51,9 @@ func ageDecrypt(t *testing.T, file []byte, with ...age.Identity) []byte {
 }
 
 func TestPassphraseFile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	k := newOwner(t)
 	file := lockPassphrase(t, k)
 	got, err := seal.Passphrase(passphrase).Unlock(file)
@@ -75,6 +78,9 @@ func TestPassphraseFile(t *testing.T) {
 }
 
 func TestWrongPassphrase(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	file := lockPassphrase(t, newOwner(t))
 	for _, wrong := range []string{"", "Pass phrase", passphrase + "\n"} {
 		if _, err := seal.Passphrase(wrong).Unlock(file); !errors.Is(err, seal.ErrWrongKey) {

@@ -169,6 +169,9 @@ func TestSignatures(t *testing.T) {
 
 // Whatever byte of a prefix is changed, nothing opens any more.
 func TestTamperedPrefix(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	owner := newOwner(t)
 	for _, mode := range []seal.Mode{seal.ModePublic, seal.ModeIndex} {
 		made := newObject(t, owner, seal.KindDataPack, mode)

@@ -64,6 +64,9 @@ func TestPagesRewriteToTheSameBytes(t *testing.T) {
 // Any changed byte is either refused or a different content, never the same
 // content in a second form.
 func TestChangedPagesAreStrict(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	smallest := map[[2]byte][]byte{} // of each kind and level
 	for _, data := range pageSet(t).pages {
 		kind := [2]byte(data)

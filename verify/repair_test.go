@@ -180,6 +180,9 @@ func (f *fixture) wantContents(t *testing.T) {
 // A flipped bit anywhere is found at its object, and repaired, or said to be beyond
 // repair.
 func TestBitFlips(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	whole := newFixture(t)
 	// A record of damage, of a pack that is whole.
 	if _, err := whole.open(t).NoteDamage(t.Context(), noteOf(packID(t, whole.names["data2"]))); err != nil {
@@ -223,6 +226,9 @@ func TestBitFlips(t *testing.T) {
 // The same in all that says how the repository is used. It is found, or the repository is not
 // opened; and no repair takes away anything else, because of it.
 func TestBitFlipsInRecords(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	whole := newFixture(t)
 	whole.addRecords(t)
 	for _, role := range []string{"config", "config+", "keys", "keys+", "mark+", "seen+", "forgotten+", "hold+"} {

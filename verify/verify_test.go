@@ -123,6 +123,9 @@ var matrix = []struct {
 }
 
 func TestMatrix(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	whole := newFixture(t)
 	tried := map[string]bool{}
 	for _, m := range matrix {
@@ -370,6 +373,9 @@ func TestWriterKey(t *testing.T) {
 }
 
 func TestKeysAgainstConfig(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	r := f.open(t)
 	lock := func(k *seal.Keys) ([]byte, error) { return seal.LockPassphrase(k, "x") }
