@@ -47,6 +47,9 @@ func (c *causes) warn(path string, err error) {
 	}
 	c.count[cause] = n + 1
 	text := fmt.Sprintf("%s: %v", cli.Name(path), err)
+	if path == "" { // the root, which is all there is
+		text = err.Error()
+	}
 	if n < maxPerCause || c.out.verbose {
 		c.out.warn("%s", text)
 	} else {

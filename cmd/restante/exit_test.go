@@ -109,6 +109,7 @@ func TestOneCauseIsNotToldOfForEveryFile(t *testing.T) {
 		c.warn(fmt.Sprint("g", i), &repo.DamageError{Object: "packs/x", Err: fmt.Errorf("clump at %d: gone", i)})
 	}
 	c.warn("list", fmt.Errorf("reading the list of files: %w", &snapshot.Gap{Counts: snapshot.Counts{Entries: 30}, Err: &repo.DamageError{Object: "packs/y", Err: errors.New("gone")}}))
+	c.warn("", errors.New("reading the list of files: all of it is gone"))
 	for i := range 1000 {
 		c.warn("h", errors.New(fmt.Sprint("odd ", i)))
 	}
@@ -117,6 +118,7 @@ func TestOneCauseIsNotToldOfForEveryFile(t *testing.T) {
 		"warning: and 4,991 more for the same reason: permission denied\n",
 		"warning: and 2 more for the same reason: object packs/x is damaged\n",
 		"more for the same reason: other reasons\n",
+		"warning: reading the list of files: all of it is gone\n",
 	} {
 		if strings.Count(stderr.String(), want) != 1 {
 			t.Errorf("no %q", want)
