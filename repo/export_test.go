@@ -37,6 +37,7 @@ var (
 const (
 	BlockEntries   = blockEntries
 	MaxClumpLength = maxClumpLength
+	MaxIndexObject = maxIndexObject
 	MinRecord      = minRecord
 )
 

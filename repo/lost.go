@@ -201,16 +201,9 @@ func (r *Repository) probe(ctx context.Context, places []blob.Place) (news bool,
 // Packs under marks that the session has seen are neither missed nor adopted: they
 // are about to be deleted.
 func (s *Session) comparePacks(ctx context.Context) error {
-	found := map[blob.ID]int64{}
-	err := listNames(ctx, s.r.store, "packs/", func(name string, size int64) error {
-		id, err := blob.ParseID(path.Base(name))
-		if err == nil && packName(id) == name {
-			found[id] = size
-		}
-		return nil
-	})
+	found, err := s.r.listPacks(ctx)
 	if err != nil {
-		return fmt.Errorf("listing packs: %w", err)
+		return err
 	}
 	if err := s.settle(ctx); err != nil {
 		return err
@@ -283,4 +276,20 @@ func (r *Repository) sweep(ctx context.Context) {
 			r.warnf("removing what interrupted sessions left: %v", err)
 		}
 	}
+}
+
+// listPacks returns the packs that are there, and the size of each.
+func (r *Repository) listPacks(ctx context.Context) (map[blob.ID]int64, error) {
+	sizes := map[blob.ID]int64{}
+	err := listNames(ctx, r.store, "packs/", func(name string, size int64) error {
+		id, err := blob.ParseID(path.Base(name))
+		if err == nil && packName(id) == name {
+			sizes[id] = size
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("listing packs: %w", err)
+	}
+	return sizes, nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"strings"
 
@@ -80,7 +79,7 @@ func (r *Repository) repair(ctx context.Context, operation string, opts RepairOp
 		return err
 	}
 	s.packSz = firstPackSize
-	p := &repairer{r: r, s: s, opts: opts, tallier: NewTallier(), indexes: map[blob.ID]*surveyed{}, packs: map[blob.ID]int64{}}
+	p := &repairer{r: r, s: s, opts: opts, tallier: NewTallier(), indexes: map[blob.ID]*surveyed{}}
 	err = p.survey(ctx)
 	if err == nil { // what stays has to last when something goes because of it
 		err = r.Settle(ctx, "")
@@ -117,16 +116,8 @@ func (p *repairer) survey(ctx context.Context) error {
 		p.indexes[id] = o
 		p.opts.Progress(1, uint64(sizes[id]))
 	}
-	err = listNames(ctx, p.r.store, "packs/", func(name string, size int64) error {
-		if id, err := blob.ParseID(path.Base(name)); err == nil && packName(id) == name {
-			p.packs[id] = size
-		}
-		return nil
-	})
-	if err != nil {
-		return fmt.Errorf("listing packs: %w", err)
-	}
-	return nil
+	p.packs, err = p.r.listPacks(ctx)
+	return err
 }
 
 // open opens an index object. Its error is one that keeps from repairing: a

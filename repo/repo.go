@@ -109,8 +109,10 @@ type Repository struct {
 	config   config // under configMu; what it refers to is not changed
 
 	syncMu    sync.Mutex // held while the index is brought up to date, which happens when it is first needed
-	synced    bool       // under syncMu
-	refreshed bool       // under syncMu
+	synced    bool       // under syncMu, as are those below
+	refreshed bool
+	around    bool // see ReadAround
+	unnamed   bool // look-ups also go by the directories of packs that no index object names
 }
 
 const (
@@ -290,14 +292,15 @@ func (r *Repository) syncIndex(ctx context.Context) error {
 }
 
 // refresh brings the index up to date once more, for a reader that misses
-// something. Only the first call of an opening does so.
+// something; who reads around looks into packs that no index object names as well. Only
+// the first call of an opening does so.
 func (r *Repository) refresh(ctx context.Context) error {
 	r.syncMu.Lock()
 	defer r.syncMu.Unlock()
 	if r.refreshed {
 		return nil
 	}
-	r.refreshed = true
+	r.refreshed, r.unnamed = true, r.around
 	return r.resync(ctx, nil)
 }
 
@@ -329,21 +332,22 @@ func (r *Repository) resync(ctx context.Context, own map[blob.ID]*index.Object) 
 
 func (r *Repository) readIndexes(ctx context.Context, own map[blob.ID]*index.Object) error {
 	var names []blob.ID
+	var flaw error
 	err := listNames(ctx, r.store, "index/", func(name string, size int64) error {
 		id, err := blob.ParseID(strings.TrimPrefix(name, "index/"))
-		if err != nil {
-			return nil // not an object of ours; check names it
+		switch {
+		case err != nil: // not an object of ours; check names it
+		case size > maxIndexObject:
+			flaw = &DamageError{Object: name, Err: errIndex}
+		default:
+			names = append(names, id)
 		}
-		if size > maxIndexObject {
-			return &DamageError{Object: name, Err: errIndex}
-		}
-		names = append(names, id)
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("listing the index: %w", err)
 	}
-	return r.index.Sync(ctx, names, func(ctx context.Context, id blob.ID) (*index.Object, error) {
+	return r.syncNames(ctx, names, flaw, func(ctx context.Context, id blob.ID) (*index.Object, error) {
 		if o, ok := own[id]; ok {
 			delete(own, id) // the index keeps this function, and o takes much memory
 			return o, nil

@@ -55,7 +55,7 @@ func (c *checker) hint(f *finding) string {
 	case repo.Seen:
 		return "delete it; prune waits then for the session to end"
 	case repo.Indexes:
-		return copyBack + "; without one, run restante repair index, which makes it again from the packs"
+		return copyBack + "; without one, run restante repair index, which makes it again from the packs; until then restante restore reads the directories of packs in its place"
 	case repo.Packs:
 		return c.packHint(f)
 	}

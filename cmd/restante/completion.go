@@ -62,7 +62,7 @@ func (a *app) completeSnapshots(forgotten bool) cobra.CompletionFunc {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
 		out := newOutput(io.Discard, io.Discard, a, nil)
-		o, err := a.open(cmd.Context(), out, nil)
+		o, err := a.openToRead(cmd.Context(), out)
 		if err != nil {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}

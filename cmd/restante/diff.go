@@ -66,7 +66,7 @@ With --json and --summary:
 		Args:              diffArgs,
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: a.run(func(ctx context.Context, out *output, args []string) error {
-			o, err := a.open(ctx, out, nil)
+			o, err := a.openToRead(ctx, out)
 			if err != nil {
 				return err
 			}

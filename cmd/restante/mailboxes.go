@@ -61,7 +61,7 @@ func (a *app) onSnapshot(ctx context.Context, out *output, c *choice, f func(con
 	if _, err := c.query(); err != nil { // before a password is asked for
 		return err
 	}
-	o, err := a.open(ctx, out, nil)
+	o, err := a.openToRead(ctx, out)
 	if err != nil {
 		return err
 	}

@@ -72,6 +72,15 @@ func (a *app) open(ctx context.Context, out *output, wrap func(storage.Store) st
 	return o, nil
 }
 
+// openToRead is open for a command that changes nothing: it finds what there is though the index is damaged.
+func (a *app) openToRead(ctx context.Context, out *output) (*opened, error) {
+	o, err := a.open(ctx, out, nil)
+	if err == nil {
+		o.ReadAround()
+	}
+	return o, err
+}
+
 // folder opens the folder that the options name as the repository's. path is absolute.
 func (a *app) folder() (path string, folder *local.Store, err error) {
 	if path, err = a.repository(); err != nil {

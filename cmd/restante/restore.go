@@ -81,7 +81,7 @@ func runRestore(ctx context.Context, out *output, a *app, o *restoreOptions, arg
 	if err := o.check(args); err != nil {
 		return err
 	}
-	r, err := a.open(ctx, out, nil)
+	r, err := a.openToRead(ctx, out)
 	if err != nil {
 		return err
 	}

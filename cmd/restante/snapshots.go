@@ -68,7 +68,7 @@ by --forgotten alone, as long as restante unforget may take them back.
 }
 
 func (a *app) runSnapshots(ctx context.Context, out *output, filter choice, tags []string, forgotten bool) error {
-	o, err := a.open(ctx, out, nil)
+	o, err := a.openToRead(ctx, out)
 	if err != nil {
 		return err
 	}

@@ -52,7 +52,7 @@ the whole repository takes on its storage.
 }
 
 func (a *app) runStats(ctx context.Context, out *output, filter choice) error {
-	o, err := a.open(ctx, out, nil)
+	o, err := a.openToRead(ctx, out)
 	if err != nil {
 		return err
 	}

@@ -59,6 +59,11 @@ func (h *harm) breaks(name string, gone bool) *broken {
 // names b, if anything can show that it was damaged; what does not depend on it
 // is restored identically; and what cannot be restored is what the check says is lost.
 func (w *world) wantFound(b *broken) error {
+	if b.index {
+		if err := w.look(func(r *repo.Repository) error { return w.wantAround(r, b) }); err != nil {
+			return fmt.Errorf("reading around %s: %w", b.name, err)
+		}
+	}
 	return w.look(func(r *repo.Repository) error {
 		report, err := verify.Check(w.ctx, r, verify.Options{ReadData: true, NoMark: true})
 		if err != nil {
@@ -71,11 +76,26 @@ func (w *world) wantFound(b *broken) error {
 		if !b.index || b.gone {
 			return w.wantLost(r, b, report)
 		}
-		// Who has not read the object before it was damaged finds nothing until the index is repaired.
+		// Who does more than read, and has not read the object before it was damaged, waits until the index is repaired.
 		if err := r.EachPack(w.ctx, func(blob.ID, uint32) {}); !errors.As(err, new(*repo.DamageError)) {
 			return fmt.Errorf("%s is damaged, and reading the index: %v", b.name, err)
 		}
 		return w.without(r, b, func(r *repo.Repository) error { return w.wantLost(r, b, report) })
+	})
+}
+
+// wantAround restores all snapshots though an index object is damaged or gone: nothing is lost by that.
+func (w *world) wantAround(r *repo.Repository, b *broken) error {
+	r.ReadAround()
+	return r.EachSnapshot(w.ctx, func(o repo.SnapshotObject, err error) error {
+		if err != nil || w.kept[o.ID] == nil {
+			return err
+		}
+		record, err := snapshot.DecodeSnapshot(o.Payload)
+		if err == nil {
+			_, err = w.failing(r, o.ID, &broken{name: b.name}, record)
+		}
+		return err
 	})
 }
 
