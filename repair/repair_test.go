@@ -357,6 +357,44 @@ func TestEmptyMapOfMailboxesIsLost(t *testing.T) {
 	}
 }
 
+// Where neither packs nor an index are there, as where a disk is not mounted or a copy has not
+// ended, nothing is given up, and when they are back nothing is lost. So it is where there is
+// but one pack, be it in the index.
+func TestNothingIsThere(t *testing.T) {
+	f := newFixture(t)
+	ids, _ := packs(t, f.store)
+	for _, keep := range []int{0, 1} {
+		store, away := f.clone(t), f.clone(t)
+		must(t, store.List(t.Context(), "", func(name string, _ int64) error {
+			part, _ := repo.PartOf(name)
+			if part == repo.Indexes || part == repo.Packs && (keep == 0 || name != repo.PackName(ids[0])) {
+				return store.Delete(t.Context(), name)
+			}
+			return nil
+		}))
+		if _, err := f.open(t, store).RepairIndex(t.Context(), repo.RepairOptions{}); errors.Is(err, repo.ErrMostGone) != (keep == 0) {
+			t.Errorf("repairing the index with %d packs: %v", keep, err)
+		}
+		if _, err := f.open(t, store).RepairPacks(t.Context(), nil, repo.RepairOptions{}); errors.Is(err, repo.ErrMostGone) != (keep == 0) {
+			t.Errorf("repairing packs with %d packs: %v", keep, err)
+		}
+		if _, err := repair.Snapshots(t.Context(), f.open(t, store), repair.Options{}); !errors.Is(err, repo.ErrMostGone) {
+			t.Errorf("repairing snapshots with %d packs: %v", keep, err)
+		}
+		must(t, away.List(t.Context(), "", func(name string, _ int64) error {
+			data, err := away.Get(t.Context(), name, 0, -1, nil)
+			if err == nil {
+				err = store.Put(t.Context(), name, data)
+			}
+			if errors.Is(err, storage.ErrExists) {
+				err = nil
+			}
+			return err
+		}))
+		f.wantRepaired(t, store, f.readable(t, f.store))
+	}
+}
+
 // What is lost is told by mailbox.
 func TestLostByMailbox(t *testing.T) {
 	f := newFixture(t)

@@ -17,16 +17,17 @@ import (
 // RepairOptions describe a run that repairs objects.
 type RepairOptions struct {
 	User string // who runs it, for people
-	// Force goes on where most of the packs that the index names are gone. It is
-	// refused otherwise, with ErrMostGone: a disk may not be mounted.
+	// Force goes on where most of the packs that the index names are gone, or all that
+	// there were. It is refused otherwise, with ErrMostGone: a disk may not be mounted.
 	Force bool
 	// Progress, if not nil, is called with what has been read since the last call.
 	Progress func(objects, bytes uint64)
 }
 
 // ErrMostGone is returned where most of the packs that the index names are not
-// there. Nothing has been changed then.
-var ErrMostGone = errors.New("most of the packs that the index names are not there")
+// there, or where there are snapshots and nothing that they can be read from. Nothing
+// has been changed then.
+var ErrMostGone = errors.New("most of what snapshots need is not there")
 
 // A repairer is a session that changes the index and packs, and makes no
 // snapshot. Other than Begin it needs no index that is whole.
@@ -152,18 +153,26 @@ func (p *repairer) open(ctx context.Context, id blob.ID, size int64) (*surveyed,
 	return out, nil
 }
 
-// mostGone returns ErrMostGone if so many packs are too many to be gone.
-func (p *repairer) mostGone(gone int) error {
+// mostGone returns ErrMostGone if so many packs are too many to be gone, or if none is
+// there although there are snapshots, which may also be so when the index is gone as well.
+func (p *repairer) mostGone(ctx context.Context, gone int) error {
 	named := map[blob.ID]bool{}
 	for _, o := range p.indexes {
 		for id := range o.packs {
 			named[id] = true
 		}
 	}
-	if p.opts.Force || 2*gone <= len(named) {
+	switch {
+	case p.opts.Force:
+		return nil
+	case 2*gone > len(named):
+		return fmt.Errorf("%w: %d of %d packs that the index names are gone", ErrMostGone, gone, len(named))
+	case len(p.packs) > 0:
 		return nil
 	}
-	return fmt.Errorf("%w: %d of %d", ErrMostGone, gone, len(named))
+	return p.r.EachSnapshot(ctx, func(SnapshotObject, error) error {
+		return fmt.Errorf("%w: there are snapshots, and no pack", ErrMostGone)
+	})
 }
 
 // sound returns the names of the index objects that can be opened.

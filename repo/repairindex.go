@@ -71,7 +71,7 @@ func (p *indexRepair) run(ctx context.Context) error {
 		return err
 	}
 	gone := p.judge()
-	if err := p.mostGone(len(gone)); err != nil {
+	if err := p.mostGone(ctx, len(gone)); err != nil {
 		return err
 	}
 	named := map[blob.ID]bool{}

@@ -193,7 +193,7 @@ func (p *packsRepair) choose(ctx context.Context, only []blob.ID) error {
 			return err
 		}
 	}
-	return p.mostGone(gone)
+	return p.mostGone(ctx, gone)
 }
 
 // candidates returns the packs that have to be looked at: those that are wanted,

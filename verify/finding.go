@@ -240,6 +240,17 @@ func (c *checker) lose(f *finding, k snapshot.Key) {
 	f.files.add(k.Path())
 }
 
+// rootless returns of how many snapshots the index does not name the page that all others
+// are found by.
+func (c *checker) rootless() (n int) {
+	for _, s := range c.snapshots {
+		if c.missing[s.root.ID] {
+			n++
+		}
+	}
+	return n
+}
+
 // finish makes the report.
 func (c *checker) finish() *Report {
 	switch n := len(c.missing); {
@@ -263,7 +274,8 @@ func (c *checker) finish() *Report {
 			c.report.suspects[id] = true
 		}
 	}
-	c.report.mostGone = 2*gone > named
+	c.report.mostGone = 2*gone > named || gone == len(c.packs) && len(c.listed) > 0 ||
+		!c.wentAway && (2*c.rootless() > len(c.snapshots) || 2*c.lacking > c.needed) // else a repair has told what was lost
 	if len(c.listed) == 0 && len(c.packs) > gone {
 		c.report.note("there are packs, but no snapshot: no backup has ended yet, or put the snapshots back from a copy before a prune")
 	}

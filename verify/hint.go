@@ -17,6 +17,7 @@ const (
 	listLost       = "restante repair snapshots lists what stays lost as lost"
 	unreadableHint = "let this user read it, or see to the disk or the network, then check again; until then nothing counts as lost, and no repair touches it. " +
 		"What a disk gives no more in part, copy with ddrescue and put in its place: then a repair saves the rest"
+	lookFirst = "look first whether all of the repository is there: a disk may not be mounted, or a copy may not have ended; if it is, "
 	saveWhole = "restante repair packs saves what is intact in it and takes it away"
 )
 
@@ -29,7 +30,7 @@ func (c *checker) hint(f *finding) string {
 	part, err := repo.PartOf(f.object)
 	if err != nil {
 		if f.object == string(repo.Indexes)+"/" {
-			return c.absenceHint(f)
+			return c.first() + c.absenceHint(f)
 		}
 		return "if it was renamed, give it back its name; else move it out of the repository"
 	}
@@ -71,6 +72,14 @@ func (c *checker) doubtHint(f *finding, broken string) string {
 	return "first copy " + broken + " back from another copy of the repository, and check again: this may be sound; until then delete nothing, and repairs refuse"
 }
 
+// first is what comes before all repairs where most of what snapshots need is not there.
+func (c *checker) first() string {
+	if c.report.mostGone {
+		return lookFirst
+	}
+	return ""
+}
+
 // absenceHint is for pieces that no index object names.
 func (c *checker) absenceHint(f *finding) string {
 	if c.wentAway && c.spare == 0 {
@@ -88,7 +97,7 @@ func (c *checker) packHint(f *finding) string {
 	case p != nil && p.size < 0 && !f.loses():
 		return "nothing that snapshots need is lost; " + copyBack + ", or run restante repair index, which takes it out of the index"
 	case p != nil && p.size < 0:
-		return fmt.Sprintf("%s; without one, run %s; then restante repair index takes it out of the index, and %s; %s", copyBack, readAll, listLost, f.rest())
+		return fmt.Sprintf("%s%s; without one, run %s; then restante repair index takes it out of the index, and %s; %s", c.first(), copyBack, readAll, listLost, f.rest())
 	case p != nil && len(p.names) == 0:
 		return "no index object that can be read names it; " + copyBack + ", or " + saveWhole + "; if nobody knows what is in it, move it out of the repository"
 	case f.copied:

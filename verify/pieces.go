@@ -58,7 +58,11 @@ func (c *checker) need(ctx context.Context, f file, p snapshot.Piece) error {
 func (c *checker) lookUp(ctx context.Context) error {
 	w := &c.window
 	var doubts []doubt
+	c.needed += len(w.needs)
 	err := lookUp(ctx, c.r.Places, w.needs, func(n need, at blob.Place) {
+		if at.Size == 0 {
+			c.lacking++
+		}
 		f, isDoubt := c.judge(n, at)
 		switch {
 		case isDoubt:

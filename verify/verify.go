@@ -106,7 +106,9 @@ type Report struct {
 // signed with a key that may be named in the newest config, which is damaged.
 func (r *Report) InDoubt() bool { return r.inDoubt }
 
-// MostGone reports whether most of the packs that the index names are not there.
+// MostGone reports whether most of what snapshots need is not there: most of the packs that
+// the index names, all packs, or, where the index does not name them and no repair took away what
+// had them, most roots of trees or most pieces of files.
 func (r *Report) MostGone() bool { return r.mostGone }
 
 // Loses reports whether something of a snapshot is lost, or may be where very
@@ -217,6 +219,8 @@ type checker struct {
 	findings map[string]*finding // by object
 	broken   []*finding          // of index objects that cannot be opened
 	missing  map[blob.ID]bool    // pieces that are needed and not in the index, up to maxNamed
+	needed   int                 // pieces that files need, those of each page once
+	lacking  int                 // how many of them are not in the index
 	keep     int                 // how many more keys all findings together may keep
 
 	seen   map[blob.ID]bool           // pages, and what their parents say of them

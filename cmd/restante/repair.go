@@ -38,7 +38,7 @@ func newRepair(a *app, c *cobra.Command, run func(context.Context, *output, *rep
 	var o repairOptions
 	c.RunE = a.run(func(ctx context.Context, out *output, args []string) error { return run(ctx, out, &o, args) })
 	c.Flags().BoolVarP(&o.dryRun, "dry-run", "n", false, "say what would be done, change nothing")
-	c.Flags().BoolVar(&o.force, "force", false, "go on although most of the packs are gone")
+	c.Flags().BoolVar(&o.force, "force", false, "go on although most of what snapshots need is gone")
 	return c
 }
 
