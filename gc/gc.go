@@ -149,17 +149,10 @@ func Prune(ctx context.Context, r *repo.Repository, opts Options) (*Report, erro
 	if opts.lives == nil {
 		opts.lives = (*repo.Intent).Lives
 	}
-	if opts.Done == nil {
-		opts.Done = func(uint64, uint64) {}
-	}
+	p := newPruner(r, opts)
+	defer p.close()
 	dir := r.CachePath(opts.CacheDir, "prune")
-	temp := &folder{parent: dir}
-	defer temp.remove()
-	p := &pruner{r: r, opts: opts, started: r.Now(), report: Report{DryRun: opts.DryRun, Waiting: []Waiting{}, Damaged: []string{}},
-		packs: map[blob.ID]*pack{}, roots: map[seal.Session]bool{}, newest: map[store]newest{}}
 	p.memo = openMemo(filepath.Join(dir, "seen"), p.started)
-	p.reach = &reacher{r: r, dir: temp, most: cmp.Or(opts.held, maxHeld), count: p.count, done: opts.Done, stop: p.timeUp}
-	defer p.reach.close()
 	err := p.all(ctx, filepath.Join(dir, "pages"))
 	if isGone := errors.Is(err, storage.ErrNotFound) || errors.Is(err, repo.ErrMissingPiece); isGone && errors.Is(p.checkTurn(ctx), repo.ErrPruning) {
 		err = fmt.Errorf("%w: %w", repo.ErrPruning, err) // which has taken it away
@@ -168,6 +161,23 @@ func Prune(ctx context.Context, r *repo.Repository, opts Options) (*Report, erro
 		err = errors.Join(err, p.memo.save())
 	}
 	return &p.report, err
+}
+
+// newPruner returns a pruner without a memo. The caller closes it.
+func newPruner(r *repo.Repository, opts Options) *pruner {
+	if opts.Done == nil {
+		opts.Done = func(uint64, uint64) {}
+	}
+	p := &pruner{r: r, opts: opts, started: r.Now(), report: Report{DryRun: opts.DryRun, Waiting: []Waiting{}, Damaged: []string{}},
+		packs: map[blob.ID]*pack{}, roots: map[seal.Session]bool{}, newest: map[store]newest{}}
+	p.reach = &reacher{r: r, dir: &folder{parent: r.CachePath(opts.CacheDir, "prune")}, most: cmp.Or(opts.held, maxHeld), count: p.count, done: opts.Done, stop: p.timeUp}
+	return p
+}
+
+// close removes the files of IDs.
+func (p *pruner) close() {
+	p.reach.close()
+	p.reach.dir.remove()
 }
 
 // all prunes. Where its time is bounded it leaves a memo of pages, unless it comes to its end.

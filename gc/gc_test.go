@@ -16,6 +16,7 @@ import (
 	"restante/gc"
 	"restante/repo"
 	"restante/seal"
+	"restante/snapshot"
 	"restante/verify"
 )
 
@@ -120,40 +121,62 @@ func TestForgottenLeftByAPrune(t *testing.T) {
 	f.sound(kept)
 }
 
-// What is marked is not taken back: it is about to be deleted.
+// takeBack takes a snapshot back as the command does.
+func (f *fixture) takeBack(b *run) error {
+	r := f.open()
+	var record *snapshot.Snapshot
+	err := r.EachForgotten(f.t.Context(), func(o repo.ForgottenObject, err error) error {
+		if err == nil && o.ID == b.s.ID() {
+			record, err = snapshot.DecodeSnapshot(o.Payload)
+		}
+		return err
+	})
+	if err != nil || record == nil {
+		return errors.Join(err, errors.New("it is not forgotten"))
+	}
+	return r.Unforget(f.t.Context(), b.s.ID(), repo.Intent{Store: "mail", Host: "mx", Root: &b.root}, func(s *repo.Session) error {
+		if err := gc.Rescue(f.t.Context(), r, s, record, f.cache); err != nil {
+			return err
+		}
+		gone, err := verify.Complete(f.t.Context(), r, s, record)
+		if err == nil && !gone.None() {
+			err = fmt.Errorf("there is missing %+v", gone)
+		}
+		return err
+	})
+}
+
+// What is marked can be taken back until it is deleted: it is stored again.
 func TestUnforgetWhatIsMarked(t *testing.T) {
 	f := newFixture(t)
-	b := f.backup("a")
-	unforget := func() error {
-		r := f.open()
-		return r.Unforget(t.Context(), b.s.ID(), repo.Intent{Store: "mail", Host: "mx", Root: &b.root}, func(s *repo.Session) error {
-			places, err := s.Places(t.Context(), []blob.ID{f.id("a")})
-			if err == nil && places[0].Size == 0 {
-				return errors.New("it is gone")
-			}
-			return err
-		})
-	}
+	b, other := f.backup("a", "b", "c"), f.backup("b", "d")
 	f.forget(b)
-	if err := unforget(); err != nil {
+	if err := f.takeBack(b); err != nil {
 		t.Fatal(err)
 	}
-	f.sound(b)
 	f.forget(b)
-	m := repo.Mark{Number: 1}
-	for _, name := range f.names("packs/") {
-		id, err := blob.ParseID(path.Base(name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		m.Packs = append(m.Packs, id)
+	grace := func(o *gc.Options) { o.Grace, o.MaxUnused = 24*time.Hour, 0 }
+	if report := f.mustPrune(grace); report.Marked == 0 || report.Deleted > 0 {
+		t.Fatalf("%+v", report)
 	}
-	if err := f.open().PutMark(t.Context(), m); err != nil {
+	if err := f.takeBack(b); err != nil {
 		t.Fatal(err)
 	}
-	if err := unforget(); err == nil {
-		t.Error("a snapshot is taken back whose packs are marked")
+	f.sound(b, other)
+	f.now = f.now.Add(25 * time.Hour)
+	if report := f.mustPrune(grace); report.Deleted == 0 {
+		t.Errorf("what was marked stays: %+v", report)
 	}
+	f.sound(b, other)
+
+	f.forget(b)
+	f.mustPrune(grace)
+	f.now = f.now.Add(25 * time.Hour)
+	f.mustPrune(grace)
+	if err := f.takeBack(b); err == nil {
+		t.Error("what is deleted was taken back")
+	}
+	f.sound(other)
 }
 
 // A snapshot that is being taken back while its packs are marked stays, and they do.

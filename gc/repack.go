@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"os"
 	"slices"
 	"sync"
@@ -52,16 +53,15 @@ func (p *pruner) repack(ctx context.Context) (moved []blob.ID, some bool, err er
 		return nil, false, err
 	}
 	p.avoid(chosen)
-	var batches [][]partly
-	for len(chosen) > 0 && err == nil && !p.timeUp() {
-		n, pieces := 0, 0
-		for ; n < len(chosen) && (n == 0 || pieces < maxBatch); n++ {
-			pieces += int(chosen[n].pack.pieces)
+	var done [][]partly
+	for batch := range batches(chosen) {
+		if p.timeUp() {
+			break
 		}
-		if err = p.rewrite(ctx, s, chosen[:n]); err == nil {
-			batches = append(batches, chosen[:n])
+		if err = p.rewrite(ctx, s, batch); err != nil {
+			break
 		}
-		chosen = chosen[n:]
+		done = append(done, batch)
 	}
 	if err != nil {
 		return nil, false, errors.Join(err, s.Abandon(context.WithoutCancel(ctx)))
@@ -71,7 +71,23 @@ func (p *pruner) repack(ctx context.Context) (moved []blob.ID, some bool, err er
 	}
 	p.own = append(p.own, s.ID())
 	p.report.RepackedBytes += uint64(s.Stored())
-	return p.moved(ctx, batches)
+	return p.moved(ctx, done)
+}
+
+// batches yields packs in runs of which the pieces of each are looked at together.
+func batches(packs []partly) iter.Seq[[]partly] {
+	return func(yield func([]partly) bool) {
+		for len(packs) > 0 {
+			n, pieces := 0, 0
+			for ; n < len(packs) && (n == 0 || pieces < maxBatch); n++ {
+				pieces += int(packs[n].pack.pieces)
+			}
+			if !yield(packs[:n]) {
+				return
+			}
+			packs = packs[n:]
+		}
+	}
 }
 
 // wouldRewrite reports what becomes of packs that a dry run does not rewrite.

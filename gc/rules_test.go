@@ -316,7 +316,7 @@ func TestOvertaken(t *testing.T) {
 	torture.Report(t, "%d moments of a prune", tried)
 }
 
-// The order of deleting: out of the index, then the pack, then the mark.
+// The order of deleting: out of the index, then the pack, then the mark, then the snapshot that was forgotten.
 func TestOrderOfDeleting(t *testing.T) {
 	f := newFixture(t)
 	f.forget(f.backup("a"))
@@ -330,7 +330,7 @@ func TestOrderOfDeleting(t *testing.T) {
 			order = append(order, part)
 		}
 	}
-	if want := []string{"index", "packs", "index", "packs", "marks"}; !slices.Equal(order, want) {
+	if want := []string{"index", "packs", "index", "packs", "marks", "snapshots"}; !slices.Equal(order, want) {
 		t.Errorf("deleted %q, want %q", order, want)
 	}
 }

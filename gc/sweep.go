@@ -273,8 +273,8 @@ func (p *pruner) mergeIndex(ctx context.Context) error {
 }
 
 // lostForgotten returns the names of the snapshots that were forgotten and whose tree has
-// gone, or is about to, or whose records are damaged: nobody can take them back. Their
-// intents go before them, their forgotten records later.
+// gone, or whose records are damaged: nobody can take them back. One whose tree is only marked
+// stays, for Rescue. Their intents go before them, their forgotten records later.
 func (p *pruner) lostForgotten(ctx context.Context) (names []string, err error) {
 	if p.lostSome() { // the disk of some packs may only not be mounted
 		return nil, nil
@@ -289,7 +289,7 @@ func (p *pruner) lostForgotten(ctx context.Context) (names []string, err error) 
 			return nil // what cannot be read now stays
 		}
 		if s, err := snapshot.DecodeSnapshot(o.Payload); err == nil {
-			if has, err := p.r.Has(ctx, s.Tree.ID); has || err != nil {
+			if at, err := p.r.Places(ctx, []blob.ID{s.Tree.ID}); err != nil || at[0].Size > 0 {
 				return err
 			}
 		}

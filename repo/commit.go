@@ -142,6 +142,20 @@ func (s *Session) Commit(ctx context.Context, payload func(stored int64) ([]byte
 	return nil
 }
 
+// Checkpoint makes durable what Writers that have been flushed were given, and names it: all
+// look-ups find it when it returns nil, those of others too. The session goes on.
+func (s *Session) Checkpoint(ctx context.Context) error {
+	s.flush(ctx)
+	if err := s.failed(); err != nil {
+		return err
+	}
+	own, err := s.checkpoint(ctx)
+	if err != nil {
+		return err
+	}
+	return s.r.reindex(ctx, own)
+}
+
 // Abandon ends the session without a snapshot. What was flushed stays in the
 // repository, so that the next run finds it. It may be called after an error
 // of any other method, and does what can still be done; its own error says

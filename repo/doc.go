@@ -193,6 +193,7 @@
 //	                 key file goes
 //	forget           forgotten record (the snapshot is no longer one)
 //	unforget         intent          an open session, as above
+//	                 pack, index object (what is doomed is stored again) as above
 //	                 forgotten record goes (the snapshot is one again) the same
 //	                 tombstone
 //	hold             hold            (the snapshot is held) an older hold of it, which holds it too
@@ -261,7 +262,7 @@
 //
 // Whoever removes what no snapshot refers to goes by this. Roots are the
 // snapshots that are not forgotten, and the parents of open sessions, forgotten
-// or not. Before a pack goes that a forgotten snapshot refers to, that snapshot
+// or not. When the root of a forgotten snapshot has gone with its pack, the snapshot
 // goes for good: first its session's intent, then snapshots/SESSION, and last
 // forgotten/SESSION, for the other way round a crash would bring it back without its
 // data. The forgotten record may stay as long as a tombstone would: while it is

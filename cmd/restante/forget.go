@@ -27,7 +27,7 @@ type forgetOptions struct {
 
 const forgetManual = `Forget snapshots: those that no rule keeps, or those that are named. They are no
 longer listed, and nothing is restored from them; restante unforget takes one back until
-a prune marks its data for deletion. The repository becomes smaller when restante prune deletes
+a prune has deleted its data. The repository becomes smaller when restante prune deletes
 what no snapshot needs any more; --prune does that at once, with the options of
 restante prune that say what is left for later.
 

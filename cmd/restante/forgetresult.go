@@ -207,7 +207,7 @@ func (r *forgetResult) report(out *output, damaged uint64) error {
 	case r.Forgotten == 0:
 		out.note("nothing is to be forgotten")
 	case r.Prune != nil:
-		out.note("%s forgotten; none can be taken back, as their data is marked for deletion", forgotten)
+		out.note("%s forgotten; restante unforget ID takes one back until a prune has deleted its data", forgotten)
 	default:
 		out.note("%s forgotten; restante unforget ID takes one back, restante snapshots --forgotten lists them", forgotten)
 	}

@@ -18,8 +18,8 @@ one's hold is damaged, the new one is held without an end.
 
 Do everything else first: copy packs back, restante repair index, restante backup,
 restante repair packs. What a later backup stores again heals a snapshot that is
-damaged, but not one in which it is listed as lost. Until a prune marks its data for
-deletion, restante unforget OLD takes an old one back: then all of it is there again, once
+damaged, but not one in which it is listed as lost. Until a prune has deleted its
+data, restante unforget OLD takes an old one back: then all of it is there again, once
 a backup or a pack that was copied back has healed it.
 
 What is lost is printed by mailbox, and the exit code is 4 if something is. It needs an owner's key, and refuses to work

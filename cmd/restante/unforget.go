@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"restante/cmd/restante/internal/cli"
+	"restante/gc"
 	"restante/repo"
 	"restante/seal"
 	"restante/verify"
@@ -19,9 +20,11 @@ func newUnforgetCommand(a *app) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "unforget SNAPSHOT",
 		Short: "Take a forgotten snapshot back",
-		Long: `Take a forgotten snapshot back. That works until a prune marks its data for deletion,
-and as long as all that it refers to is there, which is looked up first: if something is gone,
-it is said what, and the snapshot stays forgotten. restante snapshots --forgotten lists those that there are. Others than these
+		Long: `Take a forgotten snapshot back. That works as long as all that it refers to is there,
+which is looked up first: if something is gone, it is said what, and the snapshot stays
+forgotten. So it does after a prune that has marked its data for deletion, until one deletes
+it, a day later by default (prune --grace); what is marked is stored again then, which takes
+time and room. restante snapshots --forgotten lists those that there are. Others than these
 cannot be taken back. It needs an owner's password or key.
 
   restante unforget 3f2a90c1
@@ -55,6 +58,9 @@ func (a *app) runUnforget(ctx context.Context, out *output, c *choice) error {
 	root := repo.PageRef{ID: s.record.Tree.ID, Level: s.record.Tree.Level}
 	intent := repo.Intent{Store: s.record.Store, Host: s.record.Host, User: userName(), Root: &root}
 	err = o.Unforget(ctx, id, intent, func(session *repo.Session) error {
+		if err := gc.Rescue(ctx, o.Repository, session, s.record, o.cache); err != nil {
+			return err
+		}
 		gone, err := verify.Complete(ctx, o.Repository, session, s.record)
 		if err == nil && !gone.None() {
 			err = goneError(s.id, gone)

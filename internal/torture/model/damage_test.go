@@ -225,8 +225,8 @@ func (w *world) know(r *repo.Repository) error {
 	})
 }
 
-// isThere reports whether all that a snapshot needs is in packs that are there, named by
-// the index, and under no mark.
+// isThere reports whether all that a snapshot needs is in packs that are there, and named by
+// the index, be they under a mark.
 func (w *world) isThere(k *kept) (is bool, err error) {
 	err = w.look(func(r *repo.Repository) error {
 		if err := w.harm.see(w.ctx, r); err != nil {
@@ -236,7 +236,7 @@ func (w *world) isThere(k *kept) (is bool, err error) {
 		for id := range w.harm.whole {
 			for _, c := range w.harm.dirs[id] {
 				for _, p := range c.Pieces {
-					there[p.ID] = there[p.ID] || !w.harm.marked[id]
+					there[p.ID] = true
 				}
 			}
 		}

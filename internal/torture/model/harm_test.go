@@ -29,7 +29,6 @@ type harm struct {
 	clumps map[blob.ID]map[uint32]bool  // the damaged ones of packs, by their offsets
 	dirs   map[blob.ID][]repo.ClumpInfo // of all packs, from before they were damaged
 	whole  map[blob.ID]bool             // packs that are there, and named by the index
-	marked map[blob.ID]bool             // packs that are under marks
 	naming map[string][]blob.ID         // the packs that each index object names
 }
 
@@ -142,7 +141,7 @@ func (w *world) victim(arg int) (name string, size int64, err error) {
 
 // see notes what is in which pack, what leads there, and what has been stored again that was lost.
 func (h *harm) see(ctx context.Context, r *repo.Repository) error {
-	h.whole, h.marked, h.naming = map[blob.ID]bool{}, map[blob.ID]bool{}, map[string][]blob.ID{}
+	h.whole, h.naming = map[blob.ID]bool{}, map[string][]blob.ID{}
 	err := r.EachPack(ctx, func(id blob.ID, _ uint32) { h.whole[id] = true })
 	if err != nil {
 		return err
@@ -153,15 +152,6 @@ func (h *harm) see(ctx context.Context, r *repo.Repository) error {
 	}
 	for _, head := range heads {
 		h.naming["index/"+head.ID.String()] = head.Packs
-	}
-	err = r.EachMark(ctx, func(m repo.Mark, err error) error {
-		for _, id := range m.Packs {
-			h.marked[id] = true
-		}
-		return err
-	})
-	if err != nil {
-		return err
 	}
 	there := map[blob.ID]bool{}
 	err = r.EachObject(ctx, "packs/", func(name string, size int64) error {

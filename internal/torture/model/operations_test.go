@@ -278,6 +278,9 @@ func (w *world) unforget(c *client, arg int) bool {
 		}
 		root := repo.PageRef{ID: record.Tree.ID, Level: record.Tree.Level}
 		return r.Unforget(w.ctx, id, repo.Intent{Store: record.Store, Host: record.Host, User: "root", Root: &root}, func(s *repo.Session) error {
+			if err := gc.Rescue(w.ctx, r, s, record, w.clients[c.n%2].cache); err != nil {
+				return err
+			}
 			lost, err := verify.Complete(w.ctx, r, s, record)
 			if err == nil && !lost.None() {
 				err = gone
@@ -297,7 +300,7 @@ func (w *world) unforget(c *client, arg int) bool {
 
 // wantGone wants not all of a forgotten snapshot to be there, which could not be taken
 // back: a prune has marked packs since its session began, and, unless the client was stopped in the middle
-// and others went on, something that the snapshot needs is under a mark or gone.
+// and others went on, something that the snapshot needs is gone.
 func (w *world) wantGone(o *op, id seal.Session) error {
 	k := w.kept[id]
 	if w.mark < k.began {
