@@ -257,8 +257,9 @@
 //
 // To take a snapshot back is a session of its own. Its intent names the snapshot
 // as its parent, which keeps packs as the parent of a backup keeps them. Then
-// it looks whether all pages and pieces are there, where packs that are missing,
-// or doomed, count for nothing, and deletes the forgotten record.
+// it stores again what only packs under marks have, which are doomed and may go at any
+// time; looks whether all pages and pieces are there, where packs that are missing,
+// or doomed, count for nothing; and deletes the forgotten record.
 //
 // Whoever removes what no snapshot refers to goes by this. Roots are the
 // snapshots that are not forgotten, and the parents of open sessions, forgotten

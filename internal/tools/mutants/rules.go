@@ -231,8 +231,8 @@ var mutations = []mutation{
 		[]string{"./gc TestMarkedCopyIsNotCounted"}},
 	{"a pack is rewritten elsewhere", "gc/repack.go", []edit{{"	p.avoid(chosen)\n", ""}}, []string{"./gc TestRepack"}},
 	{"copies come before the mark of what is rewritten", "gc/repack.go", []edit{{
-		"	if err := s.Keep(ctx); err != nil {\n		return nil, false, errors.Join(err, s.Abandon(context.WithoutCancel(ctx)))\n	}\n	p.own = append(p.own, s.ID())\n	p.report.RepackedBytes += uint64(s.Stored())\n	return p.moved(ctx, batches)\n",
-		"	for _, batch := range batches {\n		for _, c := range batch {\n			c.pack.needs = 0\n			moved = append(moved, c.id)\n		}\n	}\n	p.own = append(p.own, s.ID())\n	return moved, false, errors.Join(p.round(ctx, moved), s.Keep(ctx))\n"}},
+		"	if err := s.Keep(ctx); err != nil {\n		return nil, false, errors.Join(err, s.Abandon(context.WithoutCancel(ctx)))\n	}\n	p.own = append(p.own, s.ID())\n	p.report.RepackedBytes += uint64(s.Stored())\n	return p.moved(ctx, done)\n",
+		"	for _, batch := range done {\n		for _, c := range batch {\n			c.pack.needs = 0\n			moved = append(moved, c.id)\n		}\n	}\n	p.own = append(p.own, s.ID())\n	return moved, false, errors.Join(p.round(ctx, moved), s.Keep(ctx))\n"}},
 		[]string{"./gc TestRepack TestSessionEndsWhileRepacking TestFaults"}},
 	{"of a rewritten pack nothing is needed that was not copied", "gc/repack.go", []edit{{
 		"			if c.pack.needs > 0 {\n				continue\n			}\n			some = true\n", "			some = true\n			c.pack.needs = 0\n"}},
@@ -261,8 +261,10 @@ var mutations = []mutation{
 	{"a snapshot that is being taken back stays", "gc/sweep.go", []edit{{"		if err != nil || p.isParent(o.ID) {\n", "		if err != nil {\n"}},
 		[]string{"./gc TestUnforgetWhilePruning"}},
 	{"a forgotten snapshot goes only when its tree has", "gc/sweep.go", []edit{{
-		"has || err != nil {\n				return err\n			}\n", "has && err != nil {\n				return err\n			}\n"}},
+		"err != nil || at[0].Size > 0 {\n				return err\n			}\n", "err != nil && at[0].Size > 0 {\n				return err\n			}\n"}},
 		[]string{"./gc TestForgotten"}},
+	{"what is marked is stored again before it is taken back", "gc/rescue.go", []edit{{"	return s.Checkpoint(ctx)\n", "	return nil\n"}},
+		[]string{"./gc TestUnforgetWhatIsMarked"}},
 
 	// Repairs and checks.
 	{"what is damaged is noted before anything goes", "repo/repairpacks.go", []edit{{
