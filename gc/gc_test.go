@@ -122,7 +122,10 @@ func TestForgottenLeftByAPrune(t *testing.T) {
 }
 
 // takeBack takes a snapshot back as the command does.
-func (f *fixture) takeBack(b *run) error {
+func (f *fixture) takeBack(b *run) error { return f.takeBackWhile(b, func() {}) }
+
+// takeBackWhile has something happen when all was found to be there.
+func (f *fixture) takeBackWhile(b *run, happens func()) error {
 	r := f.open()
 	var record *snapshot.Snapshot
 	err := r.EachForgotten(f.t.Context(), func(o repo.ForgottenObject, err error) error {
@@ -142,6 +145,7 @@ func (f *fixture) takeBack(b *run) error {
 		if err == nil && !gone.None() {
 			err = fmt.Errorf("there is missing %+v", gone)
 		}
+		happens()
 		return err
 	})
 }
@@ -177,6 +181,34 @@ func TestUnforgetWhatIsMarked(t *testing.T) {
 		t.Error("what is deleted was taken back")
 	}
 	f.sound(other)
+}
+
+// A snapshot that is being taken back while the packs that were marked are deleted stays:
+// what of it was stored again is enough. It is the prune that finds the intent late.
+func TestUnforgetWhileDeleting(t *testing.T) {
+	f := newFixture(t)
+	b := f.backup("a")
+	f.forget(b)
+	f.mustPrune(func(o *gc.Options) { o.Grace = 24 * time.Hour })
+	f.now = f.now.Add(25 * time.Hour)
+	began, pruned, ended := make(chan bool), make(chan bool), make(chan error)
+	f.at("delete", "index/", func() { // it has listed sessions, and has not deleted anything
+		go func() {
+			ended <- f.takeBackWhile(b, func() {
+				close(began)
+				<-pruned
+			})
+		}()
+		<-began
+	})
+	if report := f.mustPrune(func(o *gc.Options) { o.Grace = 24 * time.Hour }); report.Deleted == 0 {
+		t.Fatalf("%+v", report)
+	}
+	close(pruned)
+	if err := <-ended; err != nil {
+		t.Fatal(err)
+	}
+	f.sound(b)
 }
 
 // A snapshot that is being taken back while its packs are marked stays, and they do.

@@ -275,6 +275,9 @@ func (p *pruner) mergeIndex(ctx context.Context) error {
 // lostForgotten returns the names of the snapshots that were forgotten and whose tree has
 // gone, or whose records are damaged: nobody can take them back. One whose tree is only marked
 // stays, for Rescue. Their intents go before them, their forgotten records later.
+//
+// Sessions are listed last: who takes one back puts an intent, and goes on only if the tree is
+// there then. So either its intent is listed here, or it finds no tree.
 func (p *pruner) lostForgotten(ctx context.Context) (names []string, err error) {
 	if p.lostSome() { // the disk of some packs may only not be mounted
 		return nil, nil
@@ -285,7 +288,7 @@ func (p *pruner) lostForgotten(ctx context.Context) (names []string, err error) 
 		if errors.As(err, &damage) && damage.Object == name && !errors.Is(err, seal.ErrTooNew) {
 			err = nil // nobody can take that back
 		}
-		if err != nil || p.isParent(o.ID) {
+		if err != nil {
 			return nil // what cannot be read now stays
 		}
 		if s, err := snapshot.DecodeSnapshot(o.Payload); err == nil {
@@ -296,7 +299,33 @@ func (p *pruner) lostForgotten(ctx context.Context) (names []string, err error) 
 		names = append(names, name)
 		return nil
 	})
-	return names, err
+	if err != nil || len(names) == 0 {
+		return nil, err
+	}
+	return p.withoutParents(ctx, names)
+}
+
+// withoutParents takes the snapshots off names that sessions have to do with of which
+// there is an intent, be it that they have ended this moment.
+func (p *pruner) withoutParents(ctx context.Context, names []string) ([]string, error) {
+	intents, err := p.sessions(ctx, string(repo.Intents)+"/")
+	if err != nil {
+		return nil, err
+	}
+	parents := map[string]bool{}
+	for id := range intents {
+		s, err := p.r.ReadSession(ctx, id)
+		switch {
+		case errors.Is(err, storage.ErrNotFound): // another prune has ended it
+		case err != nil:
+			return nil, err
+		case s.Intent == nil:
+			return nil, nil // it may have to do with any
+		default:
+			parents[string(repo.Snapshots)+"/"+s.Intent.Parent.String()] = true
+		}
+	}
+	return slices.DeleteFunc(names, func(name string) bool { return parents[name] }), nil
 }
 
 // oldForgotten returns the names of forgotten records whose snapshots have long been
@@ -310,11 +339,6 @@ func (p *pruner) oldForgotten() (old []string) {
 		}
 	}
 	return old
-}
-
-// isParent reports whether an open session has to do with the snapshot.
-func (p *pruner) isParent(id seal.Session) bool {
-	return slices.ContainsFunc(p.open, func(s *repo.OpenSession) bool { return s.Intent == nil || s.Intent.Parent == id })
 }
 
 func (p *pruner) lostSome() bool {

@@ -94,6 +94,9 @@ func (r *Repository) Unforget(ctx context.Context, id seal.Session, intent Inten
 			err = nil // another process was faster
 		}
 	}
+	if err == nil {
+		_, _, err = r.readSnapshot(ctx, snapshotName(id), 0) // it has not gone meanwhile
+	}
 	return errors.Join(err, s.Abandon(context.WithoutCancel(ctx)))
 }
 
