@@ -122,10 +122,7 @@ func TestForgottenLeftByAPrune(t *testing.T) {
 }
 
 // takeBack takes a snapshot back as the command does.
-func (f *fixture) takeBack(b *run) error { return f.takeBackWhile(b, func() {}) }
-
-// takeBackWhile has something happen when all was found to be there.
-func (f *fixture) takeBackWhile(b *run, happens func()) error {
+func (f *fixture) takeBack(b *run) error {
 	r := f.open()
 	var record *snapshot.Snapshot
 	err := r.EachForgotten(f.t.Context(), func(o repo.ForgottenObject, err error) error {
@@ -145,7 +142,6 @@ func (f *fixture) takeBackWhile(b *run, happens func()) error {
 		if err == nil && !gone.None() {
 			err = fmt.Errorf("there is missing %+v", gone)
 		}
-		happens()
 		return err
 	})
 }
@@ -183,8 +179,8 @@ func TestUnforgetWhatIsMarked(t *testing.T) {
 	f.sound(other)
 }
 
-// A snapshot that is being taken back while the packs that were marked are deleted stays:
-// what of it was stored again is enough. It is the prune that finds the intent late.
+// A snapshot that is being taken back while the packs that were marked are deleted stays: what
+// of it was stored again may not be named yet. Here all was gone before that, and it stays forgotten.
 func TestUnforgetWhileDeleting(t *testing.T) {
 	f := newFixture(t)
 	b := f.backup("a")
@@ -194,9 +190,14 @@ func TestUnforgetWhileDeleting(t *testing.T) {
 	began, pruned, ended := make(chan bool), make(chan bool), make(chan error)
 	f.at("delete", "index/", func() { // it has listed sessions, and has not deleted anything
 		go func() {
-			ended <- f.takeBackWhile(b, func() {
+			r := f.open()
+			ended <- r.Unforget(t.Context(), b.s.ID(), repo.Intent{Store: "mail", Host: "mx", Root: &b.root}, func(*repo.Session) error {
+				if _, err := r.LoadPage(t.Context(), b.root.ID); err != nil {
+					t.Error(err)
+				}
 				close(began)
 				<-pruned
+				return errors.New("it stays forgotten")
 			})
 		}()
 		<-began
@@ -204,11 +205,17 @@ func TestUnforgetWhileDeleting(t *testing.T) {
 	if report := f.mustPrune(func(o *gc.Options) { o.Grace = 24 * time.Hour }); report.Deleted == 0 {
 		t.Fatalf("%+v", report)
 	}
-	close(pruned)
-	if err := <-ended; err != nil {
-		t.Fatal(err)
+	name := "snapshots/" + b.s.ID().String()
+	if !slices.Contains(f.names("snapshots/"), name) {
+		t.Error("a snapshot that is being taken back was removed")
 	}
-	f.sound(b)
+	close(pruned)
+	<-ended
+	f.mustPrune()
+	if f.mustPrune(); slices.Contains(f.names("snapshots/"), name) {
+		t.Error("it stays when its session has ended")
+	}
+	f.sound()
 }
 
 // A snapshot that is being taken back while its packs are marked stays, and they do.
