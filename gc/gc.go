@@ -6,7 +6,7 @@
 //  1. It ends sessions that are dead: their process is gone from this machine,
 //     or they were open for so long since this machine saw them first, or the user
 //     names them. A tombstone takes the place of their snapshot.
-//  2. It lists packs, then snapshots, then sessions, and finds what is needed.
+//  2. It refuses where a snapshot is held and missing. It lists packs, then snapshots, then sessions, and finds what is needed.
 //  3. It marks packs that nothing needed was found in, and packs that are worth
 //     rewriting after what is needed of them has been copied.
 //  4. It lists snapshots and sessions again, and finds what the new ones need.
@@ -139,7 +139,7 @@ var ErrUnknownSession = errors.New("it is not one open session's ID, nor the beg
 
 // Prune deletes from r what no snapshot needs. It needs an owner's key, else it
 // returns repo.ErrOwnerOnly. It returns repo.ErrPruning where another prune began
-// meanwhile, and a repo.DamageError, repo.ErrMissingPiece or snapshot.ErrDamaged
+// meanwhile, and a repo.DamageError, repo.ErrHeldLost among them, repo.ErrMissingPiece or snapshot.ErrDamaged
 // when it cannot read what a snapshot needs; then nothing was marked or deleted
 // for which that matters. The report is good, too, when the context is done.
 func Prune(ctx context.Context, r *repo.Repository, opts Options) (*Report, error) {
@@ -272,6 +272,9 @@ func (p *pruner) run(ctx context.Context) error {
 		return err
 	}
 	if err := p.checkSnapshots(ctx); err != nil {
+		return err
+	}
+	if err := p.checkHeld(ctx); err != nil {
 		return err
 	}
 	if err := p.observe(ctx); err != nil {

@@ -9,6 +9,7 @@ import (
 	"path"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -641,4 +642,58 @@ func TestRecordsOfDamageOfWhatIsMissing(t *testing.T) {
 		t.Errorf("when all is there again: %q, %+v", f.names("damaged/"), report)
 	}
 	f.sound(b, again)
+}
+
+// A snapshot that is held and missing stops a prune before anything goes, and
+// what is left of the hold of a forgotten one goes before the forgotten record.
+func TestHeldSnapshotIsMissing(t *testing.T) {
+	f := newFixture(t)
+	lost, kept := f.backup("a", "b"), f.backup("b", "c")
+	r := f.open()
+	hold := func(b *run) {
+		t.Helper()
+		if _, err := r.Hold(t.Context(), repo.Hold{Snapshot: b.s.ID(), Reason: "a test"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hold(lost)
+	name := "snapshots/" + lost.s.ID().String()
+	record, err := f.store.Store.Get(t.Context(), name, 0, -1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.delete(name)
+	before := f.names("")
+	for _, force := range []bool{false, true} {
+		_, err = f.prune(func(o *gc.Options) { o.Force = force })
+		if damage := new(repo.DamageError); !errors.As(err, &damage) || damage.Object != name || !errors.Is(err, repo.ErrHeldLost) {
+			t.Errorf("prune: %v", err)
+		}
+	}
+	if after := f.names(""); !slices.Equal(after, before) {
+		t.Errorf("there were %q and are %q", before, after)
+	}
+	// Put back, all of it is there.
+	if err := f.store.Store.Put(t.Context(), name, record); err != nil {
+		t.Fatal(err)
+	}
+	f.mustPrune()
+	f.sound(lost, kept)
+	// A hold may be left of one that is forgotten: then it ends with that.
+	f.forget(lost)
+	f.mustPrune()
+	f.mustPrune()
+	f.now = f.now.Add(8 * 24 * time.Hour)
+	f.store.calls = nil
+	f.mustPrune()
+	var gone []string
+	for _, call := range f.store.calls {
+		if strings.Contains(call, lost.s.ID().String()) && strings.HasPrefix(call, "delete ") {
+			gone = append(gone, call[:len("delete hold")])
+		}
+	}
+	if want := []string{"delete hold", "delete forg"}; !slices.Equal(gone, want) {
+		t.Errorf("it did %q, want %q", gone, want)
+	}
+	f.sound(kept)
 }

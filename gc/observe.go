@@ -102,6 +102,16 @@ func (p *pruner) checkSnapshots(ctx context.Context) error {
 	return ErrNoSnapshots
 }
 
+// checkHeld returns repo.ErrHeldLost, in a repo.DamageError that names it, where a snapshot
+// that is held is missing: what it needs would be deleted for good.
+func (p *pruner) checkHeld(ctx context.Context) error {
+	lost, err := p.r.LostHeld(ctx)
+	for _, id := range lost {
+		err = errors.Join(err, &repo.DamageError{Object: string(repo.Snapshots) + "/" + id.String(), Err: repo.ErrHeldLost})
+	}
+	return err
+}
+
 func (p *pruner) anyPack() bool {
 	for _, k := range p.packs {
 		if k.size >= 0 {

@@ -190,8 +190,13 @@ func (p *pruner) tidy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range append(lost, p.oldForgotten()...) {
+	for _, name := range lost {
 		if err := p.r.Remove(ctx, name); err != nil {
+			return err
+		}
+	}
+	for _, id := range p.oldForgotten() {
+		if err := p.removeForgotten(ctx, id); err != nil {
 			return err
 		}
 	}
@@ -328,18 +333,28 @@ func (p *pruner) withoutParents(ctx context.Context, names []string) ([]string, 
 	return slices.DeleteFunc(names, func(name string) bool { return parents[name] }), nil
 }
 
-// oldForgotten returns the names of forgotten records whose snapshots have long been
+// oldForgotten returns the snapshots with forgotten records that have long been
 // gone: while one is there, a snapshot that its writer puts once more, late, is
 // forgotten already.
-func (p *pruner) oldForgotten() (old []string) {
+func (p *pruner) oldForgotten() (old []seal.Session) {
 	for id := range p.spent {
-		name := string(repo.Forgotten) + "/" + id.String()
-		if _, over := p.memo.until(name, max(p.opts.Grace, p.opts.MinAgeLeft, leastTomb)); over {
-			old = append(old, name)
+		if _, over := p.memo.until(forgottenName(id), max(p.opts.Grace, p.opts.MinAgeLeft, leastTomb)); over {
+			old = append(old, id)
 		}
 	}
 	return old
 }
+
+// removeForgotten removes the forgotten record of a snapshot that is gone, and before it the
+// holds that are left of it: one alone would say that the snapshot was lost.
+func (p *pruner) removeForgotten(ctx context.Context, id seal.Session) error {
+	if _, err := p.r.Release(ctx, id); err != nil {
+		return err
+	}
+	return p.r.Remove(ctx, forgottenName(id))
+}
+
+func forgottenName(id seal.Session) string { return string(repo.Forgotten) + "/" + id.String() }
 
 func (p *pruner) lostSome() bool {
 	for _, k := range p.packs {

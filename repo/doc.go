@@ -235,7 +235,7 @@
 // its process was killed in that moment, or waits for the disk. Whoever relies on what
 // others did first makes that durable ([storage.Settler]): a session, when others have not
 // ended, before it adopts packs and uses pieces; who ends another's session; a repair and a
-// pruner, before anything goes; and who forgets a snapshot because there are others.
+// pruner, before anything goes; who forgets a snapshot because there are others; and who holds one.
 // A put whose outcome is not known is settled by looking: when the name is
 // taken, and by the same bytes, it has succeeded.
 //
@@ -270,7 +270,10 @@
 // there, whatever is put at snapshots/SESSION late is forgotten already.
 //
 // A hold keeps a snapshot from being forgotten until its time is over. A hold that
-// is damaged holds, too. A newer hold replaces the older ones.
+// is damaged holds, too. A newer hold replaces the older ones. A hold lasts only after its
+// snapshot does, and what is left of it goes before the forgotten record of one that
+// has gone for good. So a snapshot that is held, and neither there nor forgotten, was
+// lost: nobody deletes anything until it is there again, or released.
 //
 // # Deleting
 //

@@ -473,6 +473,127 @@ func TestHoldsAtOnce(t *testing.T) {
 	}
 }
 
+// A snapshot that is held is lost when there is neither its object nor a forgotten record.
+func TestLostHeld(t *testing.T) {
+	store, k, id, _ := committed(t)
+	r := mustOpen(t, k, store)
+	expect := func(want ...seal.Session) {
+		t.Helper()
+		if lost, err := r.LostHeld(t.Context()); err != nil || !slices.Equal(lost, want) {
+			t.Errorf("lost are %v, %v, want %v", lost, err, want)
+		}
+	}
+	hold := func(until time.Time) {
+		t.Helper()
+		if _, err := r.Hold(t.Context(), repo.Hold{Snapshot: id, Reason: "a test", Until: until}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect()
+	hold(time.Time{})
+	expect()
+	record, err := store.Get(t.Context(), "snapshots/"+id.String(), 0, -1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Forget(t.Context(), id, "tester"); err != nil {
+		t.Fatal(err)
+	}
+	remove(t, store, "snapshots/"+id.String())
+	expect()
+	remove(t, store, "forgotten/"+id.String())
+	expect(id)
+	hold(time.Now().Add(-time.Hour)) // which is over
+	expect()
+	damaged := "holds/" + id.String() + "-" + seal.Session{4}.String()
+	if err := store.Put(t.Context(), damaged, record); err != nil {
+		t.Fatal(err)
+	}
+	expect(id)
+	if n, err := r.Release(t.Context(), id); n != 2 || err != nil {
+		t.Errorf("Release: %d, %v", n, err)
+	}
+	expect()
+}
+
+// Whatever others do between its listings, no snapshot seems lost that is not.
+func TestLostHeldBesideOthers(t *testing.T) {
+	const listings = 4
+	for backup := range listings {
+		for object := range listings {
+			for holds := object; holds < listings; holds++ {
+				for record := holds; record < listings; record++ {
+					lostHeldBeside(t, []int{backup, object, holds, record})
+				}
+			}
+		}
+	}
+}
+
+// lostHeldBeside looks for snapshots that are held and lost, while before some listings a backup
+// ends and is held, and a prune removes a snapshot that was forgotten, its holds, and its forgotten record.
+func lostHeldBeside(t *testing.T, when []int) {
+	t.Helper()
+	store, k, id, _ := committed(t)
+	other := mustOpen(t, k, store)
+	hold := func(id seal.Session) {
+		t.Helper()
+		if _, err := other.Hold(t.Context(), repo.Hold{Snapshot: id, Reason: "a test"}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	hold(id)
+	if err := other.Forget(t.Context(), id, "tester"); err != nil {
+		t.Fatal(err)
+	}
+	do := []func(){
+		func() {
+			s := begin(t, other)
+			if err := s.Commit(t.Context(), payload("y")); err != nil {
+				t.Fatal(err)
+			}
+			hold(s.ID())
+		},
+		func() {
+			remove(t, store, "intents/"+id.String())
+			remove(t, store, "snapshots/"+id.String())
+		},
+		func() {
+			if _, err := other.Release(t.Context(), id); err != nil {
+				t.Fatal(err)
+			}
+		},
+		func() { remove(t, store, "forgotten/"+id.String()) },
+	}
+	n := 0
+	hooked := &listHook{Store: store}
+	r := mustOpen(t, k, hooked)
+	hooked.before = func() {
+		for i, at := range when {
+			if at == n {
+				do[i]()
+			}
+		}
+		n++
+	}
+	if lost, err := r.LostHeld(t.Context()); err != nil || len(lost) > 0 {
+		t.Errorf("when %v: %v are lost, %v", when, lost, err)
+	}
+}
+
+// A listHook calls a function before each List.
+type listHook struct {
+	storage.Store
+	before func()
+}
+
+func (h *listHook) List(ctx context.Context, prefix string, fn func(string, int64) error) error {
+	if h.before != nil {
+		h.before()
+	}
+	return h.Store.List(ctx, prefix, fn)
+}
+
 // A putHook calls a function before each Put.
 type putHook struct {
 	storage.Store

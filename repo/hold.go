@@ -74,6 +74,10 @@ func (r *Repository) Hold(ctx context.Context, h Hold) (Hold, error) {
 	if err != nil {
 		return Hold{}, err
 	}
+	// A hold without its snapshot says that this was lost: that has to last first.
+	if err := r.Settle(ctx, string(Snapshots)+"/"); err != nil {
+		return Hold{}, err
+	}
 	rand.Read(h.ID[:])
 	record := holdRecord{Snapshot: h.Snapshot, Reason: short(h.Reason, MaxReason), By: short(h.By, maxName), Made: r.now()}
 	if !h.Until.IsZero() {
@@ -123,6 +127,61 @@ func (r *Repository) deleteAll(ctx context.Context, names []string) error {
 		}
 	}
 	return nil
+}
+
+// ErrHeldLost says of a snapshot that it is held, and lost.
+var ErrHeldLost = errors.New("it is missing, though it is held and was not forgotten")
+
+// LostHeld returns the snapshots that are held and of which there is neither an object nor a
+// forgotten record: somebody, or a disk, has taken them away. A hold that is over does not
+// count, one that cannot be read does. Every key may call it.
+//
+// No race makes a sound repository look so. A snapshot is there, durably, before its holds, so holds are listed
+// first; a prune that removes one that was forgotten removes its object, after a while its holds,
+// and then its forgotten record, so these are listed in that order, and holds once more.
+func (r *Repository) LostHeld(ctx context.Context) (lost []seal.Session, err error) {
+	held, err := r.held(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, prefix := range []string{string(Snapshots) + "/", string(Forgotten) + "/"} {
+		if len(held) == 0 {
+			return nil, nil
+		}
+		err := listNames(ctx, r.store, prefix, func(name string, _ int64) error {
+			if id, err := seal.ParseSession(strings.TrimPrefix(name, prefix)); err == nil {
+				delete(held, id)
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, fmt.Errorf("listing %s: %w", prefix, err)
+		}
+	}
+	if len(held) == 0 {
+		return nil, nil
+	}
+	still, err := r.held(ctx)
+	for id := range held {
+		if still[id] {
+			lost = append(lost, id)
+		}
+	}
+	slices.SortFunc(lost, func(a, b seal.Session) int { return slices.Compare(a[:], b[:]) })
+	return lost, err
+}
+
+// held returns the snapshots that are held now.
+func (r *Repository) held(ctx context.Context) (map[seal.Session]bool, error) {
+	held := map[seal.Session]bool{}
+	now := r.Now()
+	err := r.EachHold(ctx, func(h Hold, err error) error {
+		if err != nil || h.Active(now) {
+			held[h.Snapshot] = true
+		}
+		return ctx.Err()
+	})
+	return held, err
 }
 
 // EachHold calls fn for each hold, in the order of their names, until fn fails.

@@ -108,6 +108,11 @@ func (c *checker) packHint(f *finding) string {
 	return fmt.Sprintf("%s; without one, run %s; then %s, and %s; %s", copyBack, readAll, saveWhole, listLost, f.rest())
 }
 
+// HeldHint is for a snapshot that is held and missing; see repo.ErrHeldLost.
+func HeldHint(snapshotID string) string {
+	return copyBack + "; until then restante prune deletes nothing; only if it was given up for good: restante release " + snapshotID
+}
+
 // keyHint is for a key file that a config names.
 func keyHint(id blob.ID) string {
 	return copyBack + fmt.Sprintf("; or take the key out of service (restante key remove %s) and add another (restante key add)", id.Short())

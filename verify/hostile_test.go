@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math"
 	"os"
+	"path"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -351,7 +352,7 @@ func TestRecordsTooLarge(t *testing.T) {
 	f := newFixture(t)
 	session := strings.Repeat("ab", 16)
 	for _, name := range []string{"intents/" + session, "marks/00000009", "seen/" + session, "damaged/" + strings.Repeat("ab", 32), "keys/" + strings.Repeat("ab", 32),
-		"config/00000009", "index/" + strings.Repeat("ab", 32), "snapshots/" + strings.Repeat("cd", 16), "forgotten/" + strings.Repeat("cd", 16), "holds/" + session + "-" + session} {
+		"config/00000009", "index/" + strings.Repeat("ab", 32), "snapshots/" + strings.Repeat("cd", 16), "forgotten/" + strings.Repeat("cd", 16), "holds/" + path.Base(f.names["snapshot1"]) + "-" + session} {
 		t.Run(name, func(t *testing.T) {
 			large := &enlarged{Store: f.clone(t).store, name: name}
 			n := allocated(func() {

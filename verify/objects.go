@@ -60,6 +60,18 @@ func (c *checker) objects(ctx context.Context) error {
 	return err
 }
 
+// held finds snapshots that are held and missing.
+func (c *checker) held(ctx context.Context) error {
+	lost, err := c.r.LostHeld(ctx)
+	for _, id := range lost {
+		f := c.find(snapshotName(id.String()))
+		f.tell(repo.ErrHeldLost.Error())
+		f.snapshots.add(id.String())
+		f.hint = HeldHint(id.String())
+	}
+	return err
+}
+
 // vanished reports whether an object has gone that was listed.
 func (c *checker) vanished(ctx context.Context) (bool, error) {
 	left := len(c.names)

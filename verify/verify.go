@@ -7,7 +7,8 @@
 //     so that of a backup that ends meanwhile no snapshot is seen whose index
 //     objects and packs are not. Names must be such as the repository gives;
 //     configs, key files, intents, forgotten records and holds are opened.
-//     Snapshots that are forgotten are of no account.
+//     Snapshots that are forgotten are of no account; one that is held, and neither
+//     there nor forgotten, is lost.
 //  2. Every index object is opened. The packs that it names must be there, with
 //     the size that it says and a header of the right kind.
 //  3. If asked to, packs are read from beginning to end; see
@@ -36,7 +37,7 @@
 // A damaged index object is left out of the index, and so are the pieces that
 // only it names.
 //
-// A snapshot, an intent or the newest config that was deleted is not missed:
+// A snapshot that nobody holds, an intent or the newest config that was deleted is not missed:
 // no other object names it.
 //
 // [Complete] is a check of one snapshot that may have lost what it refers to.
@@ -158,7 +159,7 @@ func newChecker(r *repo.Repository, opts Options) *checker {
 // run does one check. It reports whether it has to be done again, because what
 // seems to be damaged may only have gone: never if it is the last.
 func (c *checker) run(ctx context.Context, last bool) (again bool, err error) {
-	for _, step := range []func(context.Context) error{c.objects, c.indexes, c.present, c.readPacks, c.known, c.trees, c.attribute} {
+	for _, step := range []func(context.Context) error{c.objects, c.held, c.indexes, c.present, c.readPacks, c.known, c.trees, c.attribute} {
 		if err = step(ctx); err != nil {
 			break
 		}

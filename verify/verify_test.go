@@ -311,18 +311,53 @@ func TestForgotten(t *testing.T) {
 	report := f.check(t, false)
 	wantLines(t, f.render(report), []string{"data2: it is missing"})
 	wantLines(t, report.Notes, []string{"1 snapshot is forgotten; what is only in such is not checked"})
-	for name, hint := range map[string]string{
-		"forgotten/" + forgotten:               "its snapshot is gone",
-		"holds/" + forgotten + "-" + forgotten: "counts as held",
+	for name, hints := range map[string][]string{
+		"forgotten/" + forgotten:               {"its snapshot is gone"},
+		"holds/" + forgotten + "-" + forgotten: {"counts as held", "restante release " + forgotten},
 	} {
 		c := newFixture(t)
 		if err := c.store.Put(t.Context(), name, []byte("x")); err != nil {
 			t.Fatal(err)
 		}
-		if report := c.check(t, false); len(report.Findings) != 1 || report.Findings[0].Object != name || !strings.Contains(report.Findings[0].Hint, hint) || len(report.Notes) != 0 {
-			t.Errorf("%s: %+v, %v", name, report.Findings, report.Notes)
+		report := c.check(t, false)
+		if len(report.Findings) != len(hints) || report.Findings[0].Object != name || len(report.Notes) != 0 {
+			t.Fatalf("%s: %+v, %v", name, report.Findings, report.Notes)
+		}
+		for i, hint := range hints {
+			if got := report.Findings[i].Hint; !strings.Contains(got, hint) {
+				t.Errorf("%s: the hint %d is %q", name, i, got)
+			}
 		}
 	}
+}
+
+// A snapshot that is held, and neither there nor forgotten, is lost.
+func TestHeldSnapshotIsMissing(t *testing.T) {
+	f := newFixture(t)
+	name := f.names["snapshot1"]
+	id, err := seal.ParseSession(path.Base(name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := f.open(t)
+	if _, err := r.Hold(t.Context(), repo.Hold{Snapshot: id, Reason: "x"}); err != nil {
+		t.Fatal(err)
+	}
+	wantLines(t, f.render(f.check(t, false)), nil)
+	damages["delete"](t, f, name)
+	report := f.check(t, false)
+	if len(report.Findings) != 1 {
+		t.Fatalf("%+v", report.Findings)
+	}
+	found := report.Findings[0]
+	if found.Object != name || found.What != "it is missing, though it is held and was not forgotten" || found.Hint != verify.HeldHint(id.String()) ||
+		!slices.Equal(found.Lost.Snapshots.First, []string{id.String()}) {
+		t.Errorf("%+v", found)
+	}
+	if _, err := r.Release(t.Context(), id); err != nil {
+		t.Fatal(err)
+	}
+	wantLines(t, f.render(f.check(t, false)), nil)
 }
 
 func TestNamesThatNoObjectHas(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"restante/seal"
 	"restante/snapshot"
 	"restante/storage"
+	"restante/verify"
 )
 
 // The exit codes. Scripts rely on them: they never change their meaning.
@@ -182,6 +183,8 @@ func (a *app) hint(ran *cobra.Command, err error) string {
 		return "let this user read it, or see to the disk or the network, then run this again; nothing counts as lost because of it"
 	case repo.InDoubt(err):
 		return copyConfigBack
+	case errors.Is(err, repo.ErrHeldLost):
+		return heldLostHint(err)
 	case isDamage(err):
 		return damageHint(err)
 	}
@@ -244,6 +247,15 @@ func damageHint(err error) string {
 		}
 	}
 	return "restante check says what is affected; everything else can still be restored"
+}
+
+// heldLostHint says what check says of a snapshot that is held and missing, of several the first.
+func heldLostHint(err error) string {
+	var damage *repo.DamageError
+	if !errors.As(err, &damage) {
+		return ""
+	}
+	return verify.HeldHint(strings.TrimPrefix(damage.Object, string(repo.Snapshots)+"/"))
 }
 
 // report prints err and what can be done about it, in a line each.

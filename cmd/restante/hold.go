@@ -30,7 +30,8 @@ is away. A held snapshot is kept whatever the rules say, and not forgotten by it
 A new hold replaces the one before.
 
 SNAPSHOT is an ID or its beginning, latest, or latest~2. Without it the holds are
-listed, with those that are over and those of snapshots that are gone.
+listed, with those that are over and those of snapshots that are gone. While a snapshot that
+is held is missing, restante check says so, and restante prune deletes nothing.
 It needs an owner's password or key.
 
   restante hold 3f2a90c1 --reason 'case 4711' --until 2027-12-31

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"restante/cmd/restante/internal/cli"
@@ -20,7 +21,7 @@ type holdInfo struct {
 // holdRecord is what "hold --json" prints of each hold.
 type holdRecord struct {
 	Snapshot string `json:"snapshot" doc:"the ID of the snapshot"`
-	State    string `json:"state" doc:"active; over: its time has come; gone: the snapshot is not there, or forgotten; damaged: it holds, and release removes it"`
+	State    string `json:"state" doc:"active; over: its time has come; gone: the snapshot is forgotten, or was before it went; lost: it is missing, which is damage; damaged: it holds, and release removes it"`
 	holdInfo
 }
 
@@ -29,6 +30,7 @@ const (
 	holdActive  = "active"
 	holdOver    = "over"
 	holdGone    = "gone"
+	holdLost    = "lost"
 	holdDamaged = "damaged"
 )
 
@@ -124,6 +126,10 @@ func (a *app) runHolds(ctx context.Context, out *output, opts holdOptions) error
 
 // holdRecords returns all holds and how it is with them.
 func (o *opened) holdRecords(ctx context.Context, now time.Time) (records []holdRecord, err error) {
+	lost, err := o.LostHeld(ctx)
+	if err != nil {
+		return nil, err
+	}
 	err = o.EachHold(ctx, func(h repo.Hold, err error) error {
 		r := holdRecord{Snapshot: h.Snapshot.String(), State: holdActive, holdInfo: *holdInfoOf(&h)}
 		there, lookErr := o.Listed(ctx, h.Snapshot)
@@ -134,6 +140,8 @@ func (o *opened) holdRecords(ctx context.Context, now time.Time) (records []hold
 			return lookErr
 		case err != nil:
 			r.State, r.Reason = holdDamaged, damagedHold
+		case !there && h.Active(now) && slices.Contains(lost, h.Snapshot):
+			r.State = holdLost
 		case !there:
 			r.State = holdGone
 		case !h.Active(now):
@@ -150,7 +158,7 @@ func holdTable(records []holdRecord, digits int) *cli.Table {
 		cli.Column{Title: "By"}, cli.Column{Title: "Reason"})
 	for _, r := range records {
 		id := r.Snapshot
-		if r.State != holdGone { // which no listing shows, and which is named in full
+		if r.State != holdGone && r.State != holdLost { // which no listing shows, and which is named in full
 			id = id[:digits]
 		}
 		table.Row(id, r.State, localTime(r.Made), localTime(r.Until), r.By, r.Reason)

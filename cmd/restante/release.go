@@ -17,7 +17,9 @@ func newReleaseCommand(a *app) *cobra.Command {
 		Use:   "release SNAPSHOT",
 		Short: "End the hold of a snapshot",
 		Long: `End the hold of a snapshot, so that the rules of restante forget apply to it again.
-With --stale the holds that are over are removed, and those of snapshots that are gone.
+With --stale the holds that are over are removed, and those of snapshots that are gone,
+but not those of snapshots that are missing without having been forgotten: that is
+damage, which restante check names. Such a one is given up by its whole ID.
 It needs an owner's password or key.
 
   restante release 3f2a90c1
@@ -79,7 +81,7 @@ func (a *app) runReleaseStale(ctx context.Context, out *output) error {
 	}
 	live := map[string]bool{} // snapshots with another hold, which Release would remove too
 	for _, r := range records {
-		live[r.Snapshot] = live[r.Snapshot] || r.State == holdActive || r.State == holdDamaged
+		live[r.Snapshot] = live[r.Snapshot] || r.State == holdActive || r.State == holdLost || r.State == holdDamaged
 	}
 	removed := 0
 	for _, r := range records {

@@ -167,7 +167,7 @@ var mutations = []mutation{
 
 	// A prune.
 	{"packs are listed before snapshots", "gc/gc.go", []edit{{
-		"	if err := p.listPacks(ctx); err != nil {\n		return err\n	}\n	if err := p.checkSnapshots(ctx); err != nil {\n		return err\n	}\n	if err := p.observe(ctx); err != nil {\n		return err\n	}\n",
+		"	if err := p.listPacks(ctx); err != nil {\n		return err\n	}\n	if err := p.checkSnapshots(ctx); err != nil {\n		return err\n	}\n	if err := p.checkHeld(ctx); err != nil {\n		return err\n	}\n	if err := p.observe(ctx); err != nil {\n		return err\n	}\n",
 		"	if err := p.observe(ctx); err != nil {\n		return err\n	}\n	if err := p.listPacks(ctx); err != nil {\n		return err\n	}\n"}},
 		[]string{"./gc TestBackupsWhilePruning"}},
 	{"snapshots are listed before sessions", "gc/observe.go", []edit{{
@@ -183,6 +183,12 @@ var mutations = []mutation{
 	{"snapshots are roots", "gc/observe.go", []edit{{
 		"	if err := p.reach.walk(ctx, pages, false); err != nil {", "	if err := p.reach.walk(ctx, pages[:0], false); err != nil {"}},
 		[]string{"./gc TestPrune TestRepack"}},
+	{"where a held snapshot is missing nothing goes", "gc/gc.go", []edit{{
+		"	if err := p.checkHeld(ctx); err != nil {\n		return err\n	}\n", ""}},
+		[]string{"./gc TestHeldSnapshotIsMissing"}},
+	{"what is left of a hold goes before the forgotten record", "gc/sweep.go", []edit{{
+		"	if _, err := p.r.Release(ctx, id); err != nil {\n		return err\n	}\n", ""}},
+		[]string{"./gc TestHeldSnapshotIsMissing"}},
 	{"what cannot be read is needed", "gc/observe.go", []edit{{
 		"		if err != nil {\n			return err\n		}\n		delete(p.tombs, o.ID)\n", "		if err != nil {\n			return nil\n		}\n		delete(p.tombs, o.ID)\n"}},
 		[]string{"./gc TestDamagedSnapshot"}},
