@@ -51,6 +51,12 @@ func TestSettling(t *testing.T) {
 			func(_ *fixture, r *repo.Repository, id seal.Session) error {
 				return r.Forget(t.Context(), id, "tester")
 			}},
+		"who holds": {"", "put holds/",
+			func(f *fixture) seal.Session { return f.backup("b").s.ID() },
+			func(_ *fixture, r *repo.Repository, id seal.Session) error {
+				_, err := r.Hold(t.Context(), repo.Hold{Snapshot: id, Reason: "a test"})
+				return err
+			}},
 		"repair index": {"list packs/", "put index/", without(seal.KindDataIndex),
 			func(_ *fixture, r *repo.Repository, _ seal.Session) error {
 				_, err := r.RepairIndex(t.Context(), repo.RepairOptions{User: "tester"})

@@ -310,6 +310,9 @@ var mutations = []mutation{
 	{"who forgets settles what there is instead", "repo/forget.go", []edit{{
 		"	if err := r.Settle(ctx, \"snapshots/\"); err != nil {\n		return err\n	}\n", ""}},
 		[]string{"./gc TestSettling"}},
+	{"who holds a snapshot settles it", "repo/hold.go", []edit{{
+		"	if err := r.Settle(ctx, string(Snapshots)+\"/\"); err != nil {\n		return Hold{}, err\n	}\n", ""}},
+		[]string{"./gc TestSettling"}},
 	{"who ends a session settles what it put", "repo/prune.go", []edit{{
 		"	if err := r.Settle(ctx, \"\"); err != nil {\n		return false, err\n	}\n", ""}},
 		[]string{"./gc TestSettling"}},
