@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -105,11 +106,20 @@ func (a *app) runForget(ctx context.Context, out *output, opts *forgetOptions, a
 }
 
 // reportForget says what was forgotten, and prunes if that is wanted.
-func (o *opened) reportForget(ctx context.Context, out *output, opts *forgetOptions, result *forgetResult, damaged uint64) (err error) {
+func (o *opened) reportForget(ctx context.Context, out *output, opts *forgetOptions, result *forgetResult, damaged uint64) error {
+	var failed error
 	if opts.prune && !result.DryRun {
-		result.Prune, err = o.prune(ctx, out, &opts.pruning)
+		result.Prune, failed = o.prune(ctx, out, &opts.pruning)
 	}
-	err = errors.Join(err, result.report(out, damaged))
+	err := result.report(out, damaged)
+	if failed != nil {
+		var o outcome
+		if errors.As(err, &o) {
+			out.warn("%s", o.text)
+			err = nil
+		}
+		err = errors.Join(fmt.Errorf("pruning: %w", failed), err)
+	}
 	if result.Prune == nil {
 		return err
 	}

@@ -114,9 +114,6 @@ func (a *app) runPrune(ctx context.Context, out *output, o *pruneOptions) error 
 	if report == nil {
 		return err
 	}
-	if err != nil && report.Deleted == 0 && report.Marked == 0 {
-		return err
-	}
 	if out.json {
 		err = errors.Join(err, out.object(report))
 	} else {
@@ -133,7 +130,8 @@ func defaultPrune() pruneOptions {
 	return pruneOptions{Options: gc.Options{Grace: gc.DefaultGrace, Expire: gc.DefaultExpire, MinAgeLeft: gc.DefaultMinAgeLeft, MaxUnused: gc.DefaultMaxUnused}}
 }
 
-// prune prunes the repository. Its report is nil if nothing was begun.
+// prune prunes the repository. Its report is nil if an error came before anything was
+// marked or deleted: then there is nothing to report.
 func (o *opened) prune(ctx context.Context, out *output, opts *pruneOptions) (*gc.Report, error) {
 	if o.passing && opts.Grace > 0 {
 		out.warn("times are counted in a cache that is for this run only, so that what is marked will never have been marked for --grace; --cache-dir DIR names a folder that lasts")
@@ -141,7 +139,11 @@ func (o *opened) prune(ctx context.Context, out *output, opts *pruneOptions) (*g
 	bar, stop := out.progress("prune")
 	defer stop()
 	opts.CacheDir, opts.User, opts.Done = o.cache, userName(), bar.Add
-	return gc.Prune(ctx, o.Repository, opts.Options)
+	report, err := gc.Prune(ctx, o.Repository, opts.Options)
+	if err != nil && report != nil && report.Deleted == 0 && report.Marked == 0 {
+		report = nil
+	}
+	return report, err
 }
 
 // pruneDamage returns the damage that a prune met, which it left alone.
