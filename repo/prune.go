@@ -74,19 +74,25 @@ func (r *Repository) EndSession(ctx context.Context, id seal.Session) (bool, err
 // session that others ended may still run, and must find their tombstone whenever
 // it wakes up.
 func (r *Repository) EndedItself(ctx context.Context, id seal.Session) (bool, error) {
-	name := snapshotName(id)
-	header, err := r.store.Get(ctx, name, 0, seal.HeaderSize, nil)
-	if err != nil {
+	if is, err := r.LikeTombstone(ctx, id); !is || err != nil {
 		return false, err
 	}
-	if h, err := seal.ParseHeader(header); err != nil || h.Kind != seal.KindTombstone {
-		return false, nil
-	}
 	var t tombstone
-	if _, err := r.readOf(ctx, name, 0, seal.KindTombstone, id, r.signer(ctx), &t); err != nil {
+	if _, err := r.readOf(ctx, snapshotName(id), 0, seal.KindTombstone, id, r.signer(ctx), &t); err != nil {
 		return false, err
 	}
 	return !t.Other, nil
+}
+
+// LikeTombstone reports whether what ended the session begins as a tombstone does. Where it is
+// damaged nobody can know that it is one.
+func (r *Repository) LikeTombstone(ctx context.Context, id seal.Session) (bool, error) {
+	header, err := r.store.Get(ctx, snapshotName(id), 0, seal.HeaderSize, nil)
+	if err != nil {
+		return false, err
+	}
+	h, err := seal.ParseHeader(header)
+	return err == nil && h.Kind == seal.KindTombstone, nil
 }
 
 // RemoveSession removes the intent of a session that has ended, and before it

@@ -39,6 +39,9 @@ func (c *checker) hint(f *finding) string {
 		if f.object == c.r.BrokenConfig() {
 			return c.doubtHint(f, f.object)
 		}
+		if c.r.BrokenConfig() == "" {
+			return copyBack + ", or delete it: a newer config, which is whole, counts, and nothing needs this one"
+		}
 		return copyBack + "; until then the newest config that is whole counts"
 	case repo.Forgotten:
 		if !c.listed[snapshotName(path.Base(f.object))] {
@@ -60,7 +63,13 @@ func (c *checker) hint(f *finding) string {
 	case repo.Packs:
 		return c.packHint(f)
 	}
-	return copyBack + "; the other snapshots do not need it"
+	return RecordHint(f.object)
+}
+
+// RecordHint is for an object where snapshots are that is damaged.
+func RecordHint(object string) string {
+	return copyBack + "; the other snapshots do not need it. Without a copy nothing of it can be restored: " +
+		"restante forget " + path.Base(object) + " gives it up; until then restante prune deletes nothing"
 }
 
 // doubtHint is for what may seem to be damaged only because the newest config is, and for that.

@@ -51,15 +51,26 @@ func (c *checker) records(ctx context.Context) error {
 			record, err = snapshot.DecodeSnapshot(o.Payload)
 		}
 		if err != nil {
-			f, err := c.damaged(ctx, name, err)
-			if err == nil && f.damaged {
-				f.snapshots.add(strings.TrimPrefix(name, string(repo.Snapshots)+"/"))
-			}
-			return err
+			return c.damagedRecord(ctx, name, o, err)
 		}
 		c.snapshots = append(c.snapshots, tree{o.ID.String(), record.Tree, record.Mailboxes})
 		return nil
 	})
+}
+
+// damagedRecord makes a finding of an error about what ended a session. It counts as a snapshot,
+// unless it begins as a tombstone: with that a session ends that made none.
+func (c *checker) damagedRecord(ctx context.Context, name string, o repo.SnapshotObject, err error) error {
+	f, err := c.damaged(ctx, name, err)
+	if err != nil || !f.damaged {
+		return err
+	}
+	if like, err := c.r.LikeTombstone(ctx, o.ID); like && err == nil {
+		f.add("it begins as a tombstone does, with which a session ends that made no snapshot; then nothing is lost")
+		return nil
+	}
+	f.snapshots.add(strings.TrimPrefix(name, string(repo.Snapshots)+"/"))
+	return nil
 }
 
 // page checks a page and all below it, unless that has been done.

@@ -331,6 +331,37 @@ func TestForgotten(t *testing.T) {
 	}
 }
 
+// What is damaged and begins as a tombstone does is no snapshot that is lost for certain, and a
+// config that nobody needs need not be had back.
+func TestDamagedRecords(t *testing.T) {
+	f := newFixture(t)
+	w := f.begin(t, f.open(t))
+	if err := w.s.Abandon(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	f.name(t, "3")
+	f.addWriter(t)
+	for role, want := range map[string]struct {
+		what, hint string
+		lost       uint64
+	}{
+		"tombstone3": {"; it begins as a tombstone does, with which a session ends that made no snapshot; then nothing is lost", "restante forget " + path.Base(f.names["tombstone3"]) + " gives it up", 0},
+		"snapshot1":  {"", "restante forget " + path.Base(f.names["snapshot1"]) + " gives it up", 1},
+		"config":     {"", "or delete it: a newer config, which is whole, counts", 0},
+	} {
+		c := f.clone(t)
+		damages["flip"](t, c, f.names[role])
+		report := c.check(t, false)
+		if len(report.Findings) != 1 {
+			t.Fatalf("%s: %+v", role, report.Findings)
+		}
+		found := report.Findings[0]
+		if found.Object != f.names[role] || !strings.HasSuffix(found.What, want.what) || !strings.Contains(found.Hint, want.hint) || found.Lost.Snapshots.Count != want.lost {
+			t.Errorf("%s: %+v", role, found)
+		}
+	}
+}
+
 // A snapshot that is held, and neither there nor forgotten, is lost.
 func TestHeldSnapshotIsMissing(t *testing.T) {
 	f := newFixture(t)

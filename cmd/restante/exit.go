@@ -244,6 +244,10 @@ func damageHint(err error) string {
 			return "put what is named back from a copy of the repository"
 		case "index":
 			return "restore what is named from a copy of the repository; without one, run restante repair index"
+		case string(repo.Snapshots):
+			if _, err := repo.PartOf(damage.Object); err == nil {
+				return verify.RecordHint(damage.Object)
+			}
 		}
 	}
 	return "restante check says what is affected; everything else can still be restored"

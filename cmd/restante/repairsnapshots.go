@@ -63,7 +63,7 @@ func (a *app) runRepairSnapshots(ctx context.Context, out *output, o *repairOpti
 		err = printSnapshotsRepair(out, report, o.dryRun)
 	}
 	if n := uint64(len(report.Unreadable)); err == nil && n > 0 {
-		return outcome{exitDamage, cli.Count(n, "snapshot", "snapshots") + " cannot be read at all; copy back from another copy of the repository what is named, or delete it there"}
+		return outcome{exitDamage, cli.Count(n, "snapshot", "snapshots") + " cannot be read at all; copy back from another copy of the repository what is named; without one, restante forget gives up a snapshot by its whole ID"}
 	}
 	if n := uint64(len(report.Repaired)); err == nil && n > 0 && !o.dryRun {
 		return outcome{exitDamage, cli.Count(n, "snapshot has", "snapshots have") + " lost something, which is listed as lost now"}
