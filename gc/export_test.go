@@ -7,7 +7,7 @@ import (
 )
 
 // Elsewhere takes sessions for those of other machines.
-func Elsewhere(o *Options) { o.lives = func(*repo.Intent) bool { return false } }
+func Elsewhere(o *Options) { o.Lives = func(*repo.Intent) bool { return false } }
 
 // SetHeld bounds the IDs that a set keeps in memory.
 func SetHeld(o *Options, n int) { o.held = n }

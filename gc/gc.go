@@ -84,8 +84,8 @@ type Options struct {
 	// MaxDuration, unless it is 0, is after how long no further page is read and no further
 	// pack rewritten or deleted. Which pages were read is remembered: the next prune goes on.
 	MaxDuration time.Duration
-	// Drop are sessions that are dead, whatever is known of them: their IDs, or
-	// what these begin with.
+	// Drop are sessions that are dead, though nothing is known of them: their IDs, or
+	// what these begin with. One whose process lives on this machine is refused.
 	Drop   []string
 	Force  bool // go on where ErrNoSnapshots stops it
 	DryRun bool // only tell what would be done
@@ -94,8 +94,11 @@ type Options struct {
 	// been read since the last call, and of packs deleted.
 	Done func(objects, bytes uint64)
 
-	lives func(*repo.Intent) bool // nil: its method Lives
-	held  int                     // IDs that a set keeps in memory; 0 for the default
+	// Lives tells whether the process of a session lives on this machine; nil for the
+	// intent's own method. It is for those whose clients are all one process.
+	Lives func(*repo.Intent) bool
+
+	held int // IDs that a set keeps in memory; 0 for the default
 }
 
 // A Report is what a prune did. With Options.DryRun it says what it would have
@@ -137,8 +140,19 @@ type Waiting struct {
 // or when several begin so.
 var ErrUnknownSession = errors.New("it is not one open session's ID, nor the beginning of one's")
 
+// A LivesError is the refusal to drop a session whose process lives on this machine.
+type LivesError struct {
+	ID     seal.Session
+	Intent repo.Intent
+}
+
+func (e *LivesError) Error() string {
+	return fmt.Sprintf("dropping session %s: it is not dead: %s is at work", e.ID, e.Intent.Where())
+}
+
 // Prune deletes from r what no snapshot needs. It needs an owner's key, else it
-// returns repo.ErrOwnerOnly. It returns repo.ErrPruning where another prune began
+// returns repo.ErrOwnerOnly. It returns ErrUnknownSession or a LivesError for a session that is not to be
+// dropped, and then has done nothing. It returns repo.ErrPruning where another prune began
 // meanwhile, and a repo.DamageError, repo.ErrHeldLost among them, repo.ErrMissingPiece or snapshot.ErrDamaged
 // when it cannot read what a snapshot needs; then nothing was marked or deleted
 // for which that matters. The report is good, too, when the context is done.
@@ -146,8 +160,8 @@ func Prune(ctx context.Context, r *repo.Repository, opts Options) (*Report, erro
 	if !r.CanRead() {
 		return nil, repo.ErrOwnerOnly
 	}
-	if opts.lives == nil {
-		opts.lives = (*repo.Intent).Lives
+	if opts.Lives == nil {
+		opts.Lives = (*repo.Intent).Lives
 	}
 	p := newPruner(r, opts)
 	defer p.close()

@@ -132,7 +132,7 @@ func (p *pruner) endDead(ctx context.Context) error {
 		return err
 	}
 	maps.DeleteFunc(intents, func(id seal.Session, _ bool) bool { return closed[id] })
-	if err := p.checkDrop(intents); err != nil {
+	if err := p.checkDrop(ctx, intents); err != nil {
 		return err
 	}
 	for id := range intents {
@@ -154,17 +154,25 @@ func (p *pruner) endDead(ctx context.Context) error {
 	return nil
 }
 
-// checkDrop checks that each session to be dropped is one of those that are open.
-func (p *pruner) checkDrop(open map[seal.Session]bool) error {
+// checkDrop checks that each session to be dropped is one of those that are open, and is not
+// known to live.
+func (p *pruner) checkDrop(ctx context.Context, open map[seal.Session]bool) error {
 	for _, text := range p.opts.Drop {
-		n := 0
+		n, found := 0, seal.Session{}
 		for id := range open {
 			if strings.HasPrefix(id.String(), text) {
-				n++
+				n, found = n+1, id
 			}
 		}
 		if n != 1 {
 			return fmt.Errorf("dropping session %q: %w: %d of %d open ones begin so", text, ErrUnknownSession, n, len(open))
+		}
+		s, err := p.r.ReadSession(ctx, found)
+		if err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return err
+		}
+		if err == nil && s.Intent != nil && p.opts.Lives(s.Intent) {
+			return &LivesError{found, *s.Intent}
 		}
 	}
 	return nil
@@ -184,7 +192,7 @@ func (p *pruner) isDead(ctx context.Context, id seal.Session) (bool, error) {
 	if s.Intent != nil && s.Intent.Gone() {
 		return true, nil
 	}
-	if s.Intent != nil && p.opts.lives(s.Intent) {
+	if s.Intent != nil && p.opts.Lives(s.Intent) {
 		return false, nil
 	}
 	_, over := p.memo.until(string(repo.Intents)+"/"+id.String(), p.opts.Expire)

@@ -204,7 +204,11 @@ func TestEndedByThePruner(t *testing.T) {
 	f.forget(f.backup("a"))
 	b := f.begin(nil).add("a")
 	drop := func(o *gc.Options) { o.Drop = []string{b.s.ID().String()[:8]} }
-	if report := f.mustPrune(drop); report.Ended != 1 || report.Deleted != 2 {
+	before := f.names("")
+	if _, err := f.prune(drop); !errors.As(err, new(*gc.LivesError)) || !slices.Equal(f.names(""), before) {
+		t.Errorf("dropping one that lives: %v, there are %q, were %q", err, f.names(""), before)
+	}
+	if report := f.mustPrune(drop, gc.Elsewhere); report.Ended != 1 || report.Deleted != 2 {
 		t.Errorf("%+v", report)
 	}
 	for range 3 {
@@ -226,7 +230,7 @@ func TestCommitBeforeTheTombstone(t *testing.T) {
 	f.forget(f.backup("a"))
 	b := f.begin(nil).add("a")
 	f.at("put", "snapshots/", func() { b.commit() })
-	f.mustPrune(func(o *gc.Options) { o.Drop = []string{b.s.ID().String()[:8]} })
+	f.mustPrune(gc.Elsewhere, func(o *gc.Options) { o.Drop = []string{b.s.ID().String()[:8]} })
 	f.sound(b)
 }
 

@@ -142,6 +142,7 @@ func (a *app) hint(ran *cobra.Command, err error) string {
 	var usage *cli.UsageError
 	var shrink *backup.ShrinkError
 	var held *heldError
+	var lives *gc.LivesError
 	var older *repo.OlderError
 	switch {
 	case errors.Is(err, errPrinting):
@@ -169,6 +170,8 @@ func (a *app) hint(ran *cobra.Command, err error) string {
 		return "give the password or key file of an owner; restante key list says which keys are owners'"
 	case errors.As(err, &held):
 		return "restante release " + held.id + " ends that"
+	case errors.As(err, &lives):
+		return livesHint(lives)
 	case errors.Is(err, seal.ErrTooNew):
 		return "a newer restante made this repository; upgrade this one"
 	case errors.Is(err, repo.ErrBrokenIndex):
@@ -251,6 +254,11 @@ func damageHint(err error) string {
 		}
 	}
 	return "restante check says what is affected; everything else can still be restored"
+}
+
+// livesHint says how to end a session that lives.
+func livesHint(e *gc.LivesError) string {
+	return fmt.Sprintf("wait for it, or end it (kill %d); a prune finds out by itself that it is gone", e.Intent.Process.PID)
 }
 
 // heldLostHint says what check says of a snapshot that is held and missing, of several the first.

@@ -46,7 +46,7 @@ func addWriter(ts *testscript.TestScript, neg bool, args []string) {
 
 // addSnapshots puts snapshots with times of one's own into a repository that has one
 // already, whose tree they share: addsnapshots REPOSITORY KEYFILE LIST. Lines of LIST are
-// "NAME TIME STORE HOST [incomplete] [shrunk] [tag=TAG]"; the ID of each becomes the
+// "NAME TIME STORE HOST [incomplete] [shrunk] [tag=TAG]", or "... open" for a session that goes on; the ID of each becomes the
 // variable NAME, and its first eight digits NAME8.
 func addSnapshots(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 3 {
@@ -72,7 +72,9 @@ func addSnapshots(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		s, err := r.Begin(ctx, repo.SessionOptions{Intent: repo.Intent{Operation: repo.OpBackup, Store: words[2], Host: words[0]}})
 		ts.Check(err)
-		ts.Check(s.Commit(ctx, func(int64) ([]byte, error) { return record.Encode() }))
+		if !slices.Contains(words, "open") {
+			ts.Check(s.Commit(ctx, func(int64) ([]byte, error) { return record.Encode() }))
+		}
 		ts.Setenv(words[0], s.ID().String())
 		ts.Setenv(words[0]+"8", s.ID().String()[:8])
 	}

@@ -34,7 +34,8 @@ no backup running, one run marks and deletes.
 A backup whose process is gone from this machine is no obstacle; one of another
 machine is waited for, up to --expire. If that machine is dead, --drop-intent
 ends its backup now; should it still live, its backup fails and has to be run again,
-and nothing is lost. --explain tells what is waited for.
+and nothing is lost. A backup whose process lives on this machine is not ended: wait for
+it, or end the process. --explain tells what is waited for.
 
 It needs the repository's password or an owner's key file, and a folder for
 caches (--cache-dir) that stays: times are counted from when this machine first

@@ -200,7 +200,7 @@ var mutations = []mutation{
 	{"every open session has seen the mark of what is deleted", "gc/sweep.go", []edit{{"		case i >= 0:\n", "		case i >= len(p.open):\n"}},
 		[]string{"./gc TestSessionThatHasNotSeenTheMark"}},
 	{"a session whose process lives is not ended", "gc/observe.go", []edit{{
-		"	if s.Intent != nil && p.opts.lives(s.Intent) {\n		return false, nil\n	}\n", ""}},
+		"	if s.Intent != nil && p.opts.Lives(s.Intent) {\n		return false, nil\n	}\n", ""}},
 		[]string{"./gc TestExpire"}},
 	{"a session of another machine is ended after a while", "gc/observe.go", []edit{{
 		"	_, over := p.memo.until(string(repo.Intents)+\"/\"+id.String(), p.opts.Expire)\n	return over && ", "	return "}},

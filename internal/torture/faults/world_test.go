@@ -245,7 +245,7 @@ func (w *world) release(ctx context.Context, store storage.Store, state string) 
 // prune prunes with no time of grace. Sessions that are open are taken for
 // dead: they are of this process, which is to be another one.
 func (w *world) prune(ctx context.Context, store storage.Store, change func(*gc.Options)) (report *gc.Report, err error) {
-	opts := gc.Options{User: "tester", CacheDir: w.cache, Drop: w.openSessions()}
+	opts := gc.Options{User: "tester", CacheDir: w.cache, Drop: w.openSessions(), Lives: func(*repo.Intent) bool { return false }}
 	if change != nil {
 		change(&opts)
 	}

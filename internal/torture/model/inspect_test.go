@@ -253,6 +253,9 @@ func (w *world) end() error {
 	})
 }
 
+// elsewhere takes the process of a session for one of another machine: all clients are in this one.
+func elsewhere(*repo.Intent) bool { return false }
+
 // endDead has a prune take all sessions for dead that have crashed. It may fail
 // later, for what is damaged.
 func (w *world) endDead(c *client) {
@@ -261,7 +264,7 @@ func (w *world) endDead(c *client) {
 	id := w.dead[0]
 	w.dead = w.dead[1:]
 	w.begin(c, o, true, func(r *repo.Repository) error {
-		_, err := gc.Prune(w.ctx, r, gc.Options{User: "root", CacheDir: c.cache, MaxUnused: 100, MinAge: ages, MinAgeLeft: ages, Grace: ages, Drop: []string{id.String()}})
+		_, err := gc.Prune(w.ctx, r, gc.Options{User: "root", CacheDir: c.cache, MaxUnused: 100, MinAge: ages, MinAgeLeft: ages, Grace: ages, Drop: []string{id.String()}, Lives: elsewhere})
 		return err
 	})
 	o.ended = func(err error) error {

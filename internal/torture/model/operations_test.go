@@ -76,7 +76,7 @@ func (w *world) prune(c *client, arg int) bool {
 	if w.harm.unhealed {
 		return false // it could take the sound one of two copies for the one too many
 	}
-	opts := gc.Options{User: "root", CacheDir: w.clients[c.n%2].cache, MaxUnused: float64(arg / 16 % 4 * 20), Grace: []time.Duration{0, 1, 1, 24 * time.Hour}[arg/64%4]}
+	opts := gc.Options{User: "root", CacheDir: w.clients[c.n%2].cache, MaxUnused: float64(arg / 16 % 4 * 20), Grace: []time.Duration{0, 1, 1, 24 * time.Hour}[arg/64%4], Lives: elsewhere}
 	if arg/256%8 == 0 {
 		opts.MinAge, opts.MinAgeLeft = 6*time.Hour, 12*time.Hour
 	}
