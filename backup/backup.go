@@ -181,6 +181,7 @@ type Result struct {
 	Mailboxes int
 	Example   string   // the name of one mailbox, for the command that would bring it back
 	Unsaved   []Notice // the first of them; Snapshot.Tree.Counts.Unsaved has the number
+	Harmed    int      // packs that were found damaged meanwhile: what it did not store because of them may be lost, and the next run stores it
 }
 
 // A run is one backup on its way.
@@ -302,6 +303,11 @@ func (run *run) record(ctx context.Context, shrunk bool) (*Result, error) {
 		run.warnf("the next backup will have to read everything: %v", err)
 	}
 	if !run.opts.DryRun {
+		harmed, err := run.session.Harmed(run.keep)
+		if err != nil {
+			run.warnf("whether packs were found damaged meanwhile is not known; restante check tells whether the snapshot is whole: %v", err)
+		}
+		result.Harmed = len(harmed)
 		if err := run.sketches.clean(run.parentPath()); err != nil {
 			run.warnf("removing what is known of old states of large files: %v", err)
 		}

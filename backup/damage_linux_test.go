@@ -3,8 +3,10 @@ package backup_test
 import (
 	"path"
 	"strings"
+	"sync"
 	"testing"
 
+	"restante/backup"
 	"restante/blob"
 	"restante/repo"
 )
@@ -58,5 +60,39 @@ func TestWhatIsLostIsReadAgain(t *testing.T) {
 		if read := f.run().Snapshot.Run.BytesRead; read != 0 {
 			t.Errorf("%d bytes are read in the night after", read)
 		}
+	}
+}
+
+// What is found damaged while a backup runs may be what it relies on: it says so, and the next
+// one stores that again.
+func TestDamageFoundMeanwhile(t *testing.T) {
+	for _, repaired := range []bool{false, true} {
+		f := newFixture(t)
+		f.maildir("alice/Maildir", 40)
+		if n := f.clean().Harmed; n != 0 {
+			t.Errorf("%d packs are harmed at first", n)
+		}
+		find := sync.OnceFunc(func() {
+			pack := f.spoilData()
+			_, err := f.open().NoteDamage(t.Context(), func(all map[blob.ID]repo.Damage) { all[pack] = repo.Damage{Pack: pack, Clumps: []uint32{1184}} })
+			if err == nil && repaired {
+				_, err = f.open().RepairPacks(t.Context(), []blob.ID{pack}, repo.RepairOptions{})
+			}
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		night := f.run(func(o *backup.Options) { backup.SetHook(o, func(string, string) { find() }) })
+		if night.Harmed != 1 {
+			t.Errorf("repaired: %t; %d packs are harmed", repaired, night.Harmed)
+		}
+		if _, failed := f.restore(night); len(failed) == 0 {
+			t.Error("nothing is lost: the test shows nothing")
+		}
+		next := f.run()
+		if next.Harmed != 0 {
+			t.Errorf("%d packs are harmed in the next run", next.Harmed)
+		}
+		f.identical(next)
 	}
 }

@@ -94,6 +94,16 @@ func (a absent) denies(at blob.Place) bool {
 	return marked || a.hits(at)
 }
 
+// includes reports whether all that the damage makes absent counted as not stored already.
+func (a absent) includes(d Damage) bool {
+	if d.Whole {
+		return a.denies(blob.Place{Clump: blob.Clump{Pack: d.Pack}}) // where no clump begins
+	}
+	return !slices.ContainsFunc(d.Clumps, func(offset uint32) bool {
+		return !a.denies(blob.Place{Clump: blob.Clump{Pack: d.Pack, Offset: offset}})
+	})
+}
+
 // isLoss reports whether err, of reading a pack, says that it is missing or cut off.
 func isLoss(err error) bool {
 	return errors.Is(err, storage.ErrNotFound) || errors.Is(err, storage.ErrShort)
@@ -233,7 +243,8 @@ func (s *Session) takeLost(lost packSet) {
 	state.lost = lost
 	s.r.setAbsent(state)
 	s.r.lost.mu.Unlock()
-	s.absent = s.r.lost.now().sum()
+	s.began = s.r.lost.now()
+	s.absent = s.began.sum()
 	s.r.tellDamage()
 	if len(lost) == 0 {
 		return

@@ -74,6 +74,7 @@ type Session struct {
 
 	packSz int             // set by Begin
 	absent blob.ID         // set by Begin
+	began  absent          // what absent stands for, and what is marked; set by Begin
 	marks  map[uint64]Mark // that were seen, those that name packs, without them; set by Begin
 
 	mu      sync.Mutex // guards the following
@@ -181,6 +182,19 @@ func (s *Session) ID() seal.Session { return s.id }
 // when a session with the same Absent saved it, and may be lost after any other.
 // [Repository.Has] tells for a single piece.
 func (s *Session) Absent() blob.ID { return s.absent }
+
+// Harmed returns the packs in which damage was noted since the session began: it may rely on
+// what it found there, for it did not store it. After Commit that is all that was known
+// to be damaged before the snapshot came. A session that begins from then on has another Absent.
+func (s *Session) Harmed(ctx context.Context) (packs []blob.ID, err error) {
+	noted, err := s.r.Damages(ctx)
+	for _, d := range noted {
+		if !s.began.includes(d) {
+			packs = append(packs, d.Pack)
+		}
+	}
+	return packs, err
+}
 
 // Stored returns how many bytes the session has written to packs and index.
 func (s *Session) Stored() int64 {

@@ -41,6 +41,7 @@ type backupJSON struct {
 	Vanished   uint64        `json:"vanished" doc:"other files that were deleted while the backup ran"`
 	Unsaved    uint64        `json:"unsaved" doc:"number of paths that could not be read"`
 	UnsavedAre []unsavedPath `json:"unsaved_paths" doc:"the first 1,000 of them:"`
+	Harmed     int           `json:"harmed_packs" doc:"packs that were found damaged while it ran: the snapshot may need what was there, and the next backup stores that again"`
 	Seconds    float64       `json:"seconds" doc:"how long it took"`
 }
 
@@ -66,11 +67,22 @@ func printBackup(out *output, a *app, o *backupOptions, r *backup.Result) error 
 		fmt.Fprint(out, text)
 	}
 	out.record(backupText(o, j, r, j.Snapshot))
+	return backupOutcome(j)
+}
+
+// backupOutcome returns the outcome of a backup that made a snapshot which may not have all.
+func backupOutcome(j backupJSON) error {
+	var lines []string
 	if j.Unsaved > 0 {
-		return outcome{exitIncomplete, fmt.Sprintf("%s could not be read; the snapshot lists them and the next backup tries again",
-			cli.Count(j.Unsaved, "path", "paths"))}
+		lines = append(lines, cli.Count(j.Unsaved, "path", "paths")+" could not be read; the snapshot lists them and the next backup tries again")
 	}
-	return nil
+	if j.Harmed > 0 {
+		lines = append(lines, cli.Count(uint64(j.Harmed), "pack was", "packs were")+" found damaged while this ran, and the snapshot may need what was there: back up once more, which stores it again")
+	}
+	if lines == nil {
+		return nil
+	}
+	return outcome{exitIncomplete, strings.Join(lines, "\n")}
 }
 
 func backupResult(o *backupOptions, r *backup.Result) backupJSON {
@@ -78,7 +90,7 @@ func backupResult(o *backupOptions, r *backup.Result) backupJSON {
 	j := backupJSON{Snapshot: r.Session.String(), Store: s.Store, Host: s.Host, Layout: s.Layout, DryRun: o.dryRun, Mailboxes: r.Mailboxes,
 		Messages: c.Messages, Files: c.Files, Bytes: c.Bytes, New: s.Run.New, Changed: s.Run.Changed, Unchanged: s.Run.Unchanged,
 		Removed: s.Run.Removed, NewMails: s.Run.NewMessages, GoneMails: s.Run.RemovedMessages, Flagged: s.Run.FlaggedMessages, Unlisted: s.UnlistedFolders(), BytesRead: s.Run.BytesRead, Stored: s.Run.BytesStored,
-		Expunged: s.Run.Expunged, Vanished: s.Run.Vanished, Unsaved: c.Unsaved, UnsavedAre: []unsavedPath{},
+		Expunged: s.Run.Expunged, Vanished: s.Run.Vanished, Unsaved: c.Unsaved, UnsavedAre: []unsavedPath{}, Harmed: r.Harmed,
 		Seconds: s.Ended.Go().Sub(s.Started.Go()).Seconds()}
 	if o.dryRun {
 		j.Snapshot = ""

@@ -98,6 +98,28 @@ func TestRestoreOutcomeSaysAllAndTheWorstDecides(t *testing.T) {
 	}
 }
 
+// A backup that may not have all says so, all of it.
+func TestBackupOutcome(t *testing.T) {
+	for _, test := range []struct {
+		j    backupJSON
+		code int
+		want string
+	}{
+		{backupJSON{}, exitDone, ""},
+		{backupJSON{Harmed: 1}, exitIncomplete, "restante: 1 pack was found damaged while this ran, and the snapshot may need what was there: back up once more, which stores it again\n"},
+		{backupJSON{Unsaved: 2, Harmed: 3}, exitIncomplete, "restante: 2 paths could not be read; the snapshot lists them and the next backup tries again\n" +
+			"restante: 3 packs were found damaged while this ran, and the snapshot may need what was there: back up once more, which stores it again\n"},
+	} {
+		err := backupOutcome(test.j)
+		a := newApp()
+		var b bytes.Buffer
+		a.report(&b, newBackupCommand(a), err)
+		if code := exitCode(err); code != test.code || b.String() != test.want {
+			t.Errorf("%+v: exit code %d and\n%s\nwant %d and\n%s", test.j, code, b.String(), test.code, test.want)
+		}
+	}
+}
+
 func TestOneCauseIsNotToldOfForEveryFile(t *testing.T) {
 	var stdout, stderr bytes.Buffer
 	out := newOutput(&stdout, &stderr, newApp(), nil)

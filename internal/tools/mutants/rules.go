@@ -300,6 +300,10 @@ var mutations = []mutation{
 	{"what went during a check is looked at again", "verify/verify.go", []edit{{"const rounds = 4\n", "const rounds = 1\n"}},
 		[]string{"./verify TestBesideAPrune"}},
 
+	{"damage that was found meanwhile is told", "repo/session.go", []edit{{
+		"		if !s.began.includes(d) {\n", "		if false {\n"}},
+		[]string{"./backup TestDamageFoundMeanwhile"}},
+
 	// What others did may not be durable.
 	{"a session settles what others put", "repo/lost.go", []edit{{
 		"	if err := s.settle(ctx); err != nil {\n		return err\n	}\n", ""}},
