@@ -88,6 +88,9 @@ func newCheckCommand(a *app) *cobra.Command {
 func parseSubset(s string) (verify.Subset, error) {
 	number, isShare := strings.CutSuffix(s, "%")
 	if !isShare {
+		if strings.Trim(s, "0123456789. ") == "" {
+			return verify.Subset{}, errors.New("is it per cent, or GiB? write it as 10% or 10G")
+		}
 		size, err := cli.ParseSize(s)
 		if err == nil && size == 0 {
 			err = errors.New("it is more than 0")
