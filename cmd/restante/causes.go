@@ -14,6 +14,9 @@ const (
 	maxCauses   = 100 // that are told apart
 )
 
+// otherCauses stands for those that are not told apart.
+const otherCauses = "other reasons"
+
 // causes prints what went wrong with paths: of each cause the first few, and
 // at the end how many more there were; all of them with --verbose. The log file
 // gets them all.
@@ -39,7 +42,7 @@ func (c *causes) warn(path string, err error) {
 	cause := causeOf(err)
 	n, known := c.count[cause]
 	if !known && len(c.order) >= maxCauses {
-		cause = "other reasons"
+		cause = otherCauses
 		n, known = c.count[cause]
 	}
 	if !known {
@@ -64,9 +67,15 @@ func (c *causes) end() {
 	}
 	hidden := false
 	for _, cause := range c.order {
-		if n := c.count[cause]; n > maxPerCause {
+		n := c.count[cause]
+		if n <= maxPerCause {
+			continue
+		}
+		hidden = true
+		if cause == otherCauses {
+			c.out.warn("and %s more for other reasons", cli.Number(n-maxPerCause))
+		} else {
 			c.out.warn("and %s more for the same reason: %s", cli.Number(n-maxPerCause), cause)
-			hidden = true
 		}
 	}
 	if hidden {

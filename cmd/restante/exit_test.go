@@ -139,7 +139,7 @@ func TestOneCauseIsNotToldOfForEveryFile(t *testing.T) {
 	for _, want := range []string{
 		"warning: and 4,991 more for the same reason: permission denied\n",
 		"warning: and 2 more for the same reason: object packs/x is damaged\n",
-		"more for the same reason: other reasons\n",
+		" more for other reasons\n",
 		"warning: reading the list of files: all of it is gone\n",
 	} {
 		if strings.Count(stderr.String(), want) != 1 {
