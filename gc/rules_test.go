@@ -654,3 +654,36 @@ func TestMissingPieces(t *testing.T) {
 		t.Errorf("%+v, %v", report, err)
 	}
 }
+
+// A prune, which reads intents again and again, and a backup warn once of one that is damaged.
+func TestDamagedIntentIsToldOnce(t *testing.T) {
+	f := newFixture(t)
+	f.forget(f.backup("a"))
+	name := "intents/" + f.begin(nil).s.ID().String()
+	f.delete(name)
+	if err := f.store.Store.Put(t.Context(), name, []byte("no intent")); err != nil {
+		t.Fatal(err)
+	}
+	var warnings strings.Builder
+	for _, do := range []func(*repo.Repository) error{
+		func(r *repo.Repository) error {
+			_, err := gc.Prune(t.Context(), r, gc.Options{CacheDir: f.cache, MaxUnused: 100})
+			return err
+		},
+		func(r *repo.Repository) error {
+			s, err := r.Begin(t.Context(), repo.SessionOptions{Intent: repo.Intent{Operation: "backup", Store: "mail", Host: "mx"}})
+			if err != nil {
+				return err
+			}
+			return s.Abandon(t.Context())
+		},
+	} {
+		warnings.Reset()
+		if err := do(f.openWith(f.store, &warnings)); err != nil {
+			t.Fatal(err)
+		}
+		if n := strings.Count(warnings.String(), name+" is damaged"); n != 1 {
+			t.Errorf("%d warnings:\n%s", n, warnings.String())
+		}
+	}
+}

@@ -118,7 +118,7 @@ func (r *Repository) checkLocks(ctx context.Context, own seal.Session, mine Inte
 			return err
 		}
 		if err != nil {
-			r.warnf("%v", err)
+			r.warnOnce("%v", err)
 			continue
 		}
 		if other.Operation == OpUnforget || other.Store != mine.Store || other.Host != mine.Host || !other.Process.alive() {

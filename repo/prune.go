@@ -32,7 +32,7 @@ func (r *Repository) ReadSession(ctx context.Context, id seal.Session) (*OpenSes
 	var i Intent
 	signer, err := r.readOf(ctx, intentName(id), 0, seal.KindIntent, id, r.signer(ctx), &i)
 	if errors.As(err, new(*DamageError)) {
-		r.warnf("%v", err)
+		r.warnOnce("%v", err)
 		return s, nil
 	}
 	if err != nil {
@@ -42,7 +42,7 @@ func (r *Repository) ReadSession(ctx context.Context, id seal.Session) (*OpenSes
 	seen, by, err := r.readSeen(ctx, id)
 	switch {
 	case errors.As(err, new(*DamageError)):
-		r.warnf("%v", err)
+		r.warnOnce("%v", err)
 	case err == nil && by == signer: // else another client says it
 		s.Seen = seen
 	case err != nil && !errors.Is(err, storage.ErrNotFound):
