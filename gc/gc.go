@@ -89,6 +89,8 @@ type Options struct {
 	Drop   []string
 	Force  bool // go on where ErrNoSnapshots stops it
 	DryRun bool // only tell what would be done
+	// Forgotten are snapshots that count as forgotten in a dry run.
+	Forgotten []seal.Session
 
 	// Done, if not nil, is called with the number and bytes of pages that have
 	// been read since the last call, and of packs deleted.

@@ -697,3 +697,25 @@ func TestHeldSnapshotIsMissing(t *testing.T) {
 	}
 	f.sound(kept)
 }
+
+// A dry run tells what would go if snapshots were forgotten; another run does not listen to that.
+func TestAsIfForgotten(t *testing.T) {
+	f := newFixture(t)
+	gone, kept := f.backup("a"), f.backup("b")
+	asIf := func(o *gc.Options) {
+		o.Forgotten, o.MinAgeLeft = []seal.Session{gone.s.ID()}, time.Hour // it was not interrupted
+	}
+	if report := f.mustPrune(asIf); report.Snapshots != 2 || report.Marked != 0 {
+		t.Errorf("%+v", report)
+	}
+	before := f.names("")
+	would := f.mustPrune(asIf, func(o *gc.Options) { o.DryRun = true })
+	if !slices.Equal(f.names(""), before) {
+		t.Errorf("there were %q and are %q", before, f.names(""))
+	}
+	f.forget(gone)
+	if did := f.mustPrune(); would.Deleted != 2 || would.Deleted != did.Deleted || would.DeletedBytes != did.DeletedBytes || would.Snapshots != 1 {
+		t.Errorf("it would have done %+v, and did %+v", would, did)
+	}
+	f.sound(kept)
+}

@@ -211,6 +211,10 @@ func (p *pruner) observe(ctx context.Context) error {
 	var found []seal.Session
 	var pages []repo.PageRef
 	err = p.r.EachSnapshot(ctx, func(o repo.SnapshotObject, err error) error {
+		if p.opts.DryRun && slices.Contains(p.opts.Forgotten, o.ID) {
+			delete(p.tombs, o.ID)
+			return nil
+		}
 		if err != nil {
 			return err
 		}

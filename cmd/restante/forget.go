@@ -12,7 +12,6 @@ import (
 	"restante/cmd/restante/internal/cli"
 	"restante/repo"
 	"restante/retention"
-	"restante/seal"
 )
 
 // forgetOptions are the options of the forget command.
@@ -105,11 +104,17 @@ func (a *app) runForget(ctx context.Context, out *output, opts *forgetOptions, a
 	return o.reportForget(ctx, out, opts, result, damaged)
 }
 
-// reportForget says what was forgotten, and prunes if that is wanted.
+// reportForget says what was forgotten, and prunes if that is wanted; in a dry run it says what
+// that would do.
 func (o *opened) reportForget(ctx context.Context, out *output, opts *forgetOptions, result *forgetResult, damaged uint64) error {
 	var failed error
-	if opts.prune && !result.DryRun {
-		result.Prune, failed = o.prune(ctx, out, &opts.pruning)
+	if opts.prune {
+		pruning := &opts.pruning
+		pruning.DryRun = result.DryRun
+		if pruning.Forgotten, failed = result.forgotten(); failed != nil {
+			return failed
+		}
+		result.Prune, failed = o.prune(ctx, out, pruning)
 	}
 	err := result.report(out, damaged)
 	if failed != nil {
@@ -207,14 +212,11 @@ func (o *opened) damagedNamed(ctx context.Context, id string) (found bool) {
 // forgetAll forgets what is to go. When it is interrupted what is forgotten stays so,
 // and the next run decides again, with the same outcome.
 func (o *opened) forgetAll(ctx context.Context, result *forgetResult, by string) error {
-	for _, s := range result.Snapshots {
-		if !s.Forget {
-			continue
-		}
-		id, err := seal.ParseSession(s.ID)
-		if err != nil {
-			return err
-		}
+	ids, err := result.forgotten()
+	if err != nil {
+		return err
+	}
+	for _, id := range ids {
 		if err := o.Forget(ctx, id, by); err != nil {
 			return err
 		}

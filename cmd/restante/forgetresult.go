@@ -14,6 +14,7 @@ import (
 	"restante/cmd/restante/internal/cli"
 	"restante/gc"
 	"restante/retention"
+	"restante/seal"
 )
 
 // forgetRecord is a snapshot that forget decided about.
@@ -38,7 +39,7 @@ type forgetResult struct {
 	Kept          uint64         `json:"kept" doc:"how many snapshots are kept, of those below"`
 	Forgotten     uint64         `json:"forgotten" doc:"how many are forgotten, or would be"`
 	Snapshots     []forgetRecord `json:"snapshots" doc:"the snapshots, oldest first; where snapshots were named these"`
-	Prune         *gc.Report     `json:"prune,omitempty" doc:"with --prune: what restante prune reports"`
+	Prune         *gc.Report     `json:"prune,omitempty" doc:"with --prune: what restante prune reports, or would; left out if it refused"`
 }
 
 // defaultDays is how many days are kept where no rule is given.
@@ -59,7 +60,7 @@ func (o *forgetOptions) addFlags(cmd *cobra.Command) {
 	fs.StringArrayVar(&o.policy.Tags, "keep-tag", nil, "keep those with the tag `NAME`; may be repeated, one is enough")
 	fs.StringVar(&o.groupBy, "group-by", "host,store", "the rules are applied to the snapshots of one `GROUP` by themselves: host, store, host,store or none")
 	fs.BoolVar(&o.defaultPolicy, "default-policy", false, "apply the rule of one week: --keep-daily "+strconv.Itoa(defaultDays))
-	fs.BoolVar(&o.prune, "prune", false, "then do as restante prune does")
+	fs.BoolVar(&o.prune, "prune", false, "then do as restante prune does; with --dry-run say what it would do")
 	o.pruning.addFlags(fs)
 	fs.BoolVarP(&o.dryRun, "dry-run", "n", false, "show what would be forgotten, forget nothing")
 	o.choice.addFilters(fs)
@@ -157,6 +158,21 @@ func (o *forgetOptions) rules() string {
 func (r *forgetResult) add(s listed, forget bool, reasons []string) {
 	r.Snapshots = append(r.Snapshots, forgetRecord{ID: s.id, Time: timestamp(s.record.Started), Store: s.record.Store, Host: s.record.Host,
 		Tags: append([]string{}, s.record.Tags...), Forget: forget, Reasons: append([]string{}, reasons...), marks: s.marks(), began: s.record.Started.Go()})
+}
+
+// forgotten returns the snapshots that are forgotten, or would be.
+func (r *forgetResult) forgotten() (ids []seal.Session, err error) {
+	for _, s := range r.Snapshots {
+		if !s.Forget {
+			continue
+		}
+		id, err := seal.ParseSession(s.ID)
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, id)
+	}
+	return ids, nil
 }
 
 // table shows what is decided, a store after the other.
