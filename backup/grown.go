@@ -53,10 +53,11 @@ func (r *reader) grown(ctx context.Context, it *item, src *source) (recipe snaps
 	if err != nil && !errors.Is(err, io.EOF) {
 		return recipe, 0, err
 	}
-	kind, mail := mailKind(it, r.buf[:n])
+	kind, mail := mailstore.MailKind(it.role, it.name, r.buf[:n])
+	counts := mail && it.role.Counts(kind)
 	if mail && kind == message.Mail {
 		recipe, err = r.mail.file(ctx, src.from(0), kind)
-		return recipe, 0, err
+		return recipe, r.mail.count(counts, kind), err
 	}
 	g := &grown{r: r, key: it.key, src: src, recipe: r.mail.recipe}
 	if mail && kind == message.Mbox {
@@ -77,11 +78,8 @@ func (r *reader) grown(ctx context.Context, it *item, src *source) (recipe snaps
 	if err = errors.Join(err, finishErr); err != nil {
 		return recipe, 0, err
 	}
-	if g.cut.how == cutAsMbox && it.role == mailstore.MboxFile {
-		messages = r.mail.messages
-	}
 	g.keep(it, &recipe)
-	return recipe, messages, nil
+	return recipe, r.mail.count(counts, kind), nil
 }
 
 // former opens the sketch of the state of the file that the parent has, if that

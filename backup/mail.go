@@ -5,29 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"path"
-	"strings"
 
 	"restante/blob"
-	"restante/mailstore"
 	"restante/message"
 	"restante/snapshot"
 )
-
-// mailKind says how a file that is no message of a Maildir and begins with head
-// is cut as mail, if it is. Kerio Connect and many programs that export mail
-// call a message .eml, whatever it begins with.
-func mailKind(it *item, head []byte) (kind message.Kind, ok bool) {
-	switch {
-	case it.role != mailstore.MboxFile && it.role != mailstore.Regular:
-		return 0, false
-	case mailstore.LooksLikeMbox(head):
-		return message.Mbox, true
-	case message.LooksLikeDbox(head):
-		return message.Dbox, true
-	}
-	return message.Mail, strings.EqualFold(path.Ext(it.name), ".eml") || message.LooksLikeMail(head)
-}
 
 // A mailCutter turns a file of mail into the items of a recipe. It serves one
 // goroutine.
@@ -50,7 +32,7 @@ func newMailCutter(r *reader) *mailCutter {
 }
 
 // file cuts a file of the given kind and returns its recipe; then messages says
-// how many of the file's messages have a head.
+// how many messages the cutter counted.
 func (m *mailCutter) file(ctx context.Context, src io.Reader, kind message.Kind) (snapshot.Recipe, error) {
 	m.cut.Reset(src, kind)
 	m.messages = 0
@@ -59,6 +41,18 @@ func (m *mailCutter) file(ctx context.Context, src io.Reader, kind message.Kind)
 		return snapshot.Recipe{}, err
 	}
 	return m.recipe.Finish(m.r.run.keep)
+}
+
+// count returns how many messages the file at hand counts for: what is one
+// message as one, whether it has a head or not.
+func (m *mailCutter) count(counts bool, kind message.Kind) uint64 {
+	switch {
+	case !counts:
+		return 0
+	case kind == message.Mail:
+		return 1
+	}
+	return m.messages
 }
 
 // blocks saves what the cutter has to give, up to the end of the file or to a
@@ -102,15 +96,15 @@ func (m *mailCutter) border(b *message.Block) (stop bool, err error) {
 
 // block takes the first block of a span, and reads the others.
 func (m *mailCutter) block(ctx context.Context, b message.Block) error {
+	if b.Counts {
+		m.messages++
+	}
 	switch {
 	case b.Class == message.Head:
 		if err := m.flush(); err != nil {
 			return err
 		}
 		m.pending, m.begins = append(m.pending, b.Raw...), b.Message
-		if b.Message {
-			m.messages++
-		}
 		return nil
 	case b.Class == message.Base64:
 		if err := m.flush(); err != nil {

@@ -347,14 +347,10 @@ func (r *reader) cut(ctx context.Context, it *item, src *source) (err error) {
 	if n == len(r.buf) {
 		all = io.MultiReader(all, src)
 	}
-	switch kind, mail := mailKind(it, head); {
-	case mail && it.role == mailstore.MboxFile:
-		e.Recipe, err = r.mail.file(ctx, all, kind)
-		if kind == message.Mbox {
-			e.Messages = r.mail.messages
-		}
+	switch kind, mail := mailstore.MailKind(it.role, it.name, head); {
 	case mail:
 		e.Recipe, err = r.mail.file(ctx, all, kind)
+		e.Messages = r.mail.count(it.role.Counts(kind), kind)
 	case n < len(r.buf):
 		e.Recipe, err = r.whole(head)
 	default:

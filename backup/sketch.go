@@ -24,7 +24,7 @@ import (
 // where PATH and CONTENT are the first 8 bytes, in hexadecimal digits, of the keyed
 // hashes of the file's key and of its content, so that it belongs to one state of one file:
 //
-//	"restante sketch 1\n"
+//	"restante sketch 2\n"
 //	32 bytes  content hash of the file
 //	the segments, each the items of its part of the recipe, as recipes have them
 //	the table; for each segment

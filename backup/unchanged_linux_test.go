@@ -257,13 +257,15 @@ func TestChangedLayoutCountsMessagesAnew(t *testing.T) {
 	f.write("mail/alice", mbox(3))
 	f.write("mail/bob", mbox(2))
 	f.maildir("carol/Maildir", 4)
+	f.write("carol/Maildir/cur/5.x:2,S", "hello\n")    // which looks like none
+	f.write("carol/Maildir/tmp/5.x", mail("delivery")) // and is none yet
 	f.detect.Layout = mailstore.Plain
-	if n := f.clean().Snapshot.Tree.Counts.Messages; n != 0 {
+	if n := f.clean().Snapshot.Tree.Counts.Messages; n != 3+2+4+1 {
 		t.Errorf("plain files have %d messages", n)
 	}
 	f.detect.Layout = mailstore.Auto
 	result := f.clean()
-	if c := result.Snapshot.Tree.Counts; c.Messages != 3+2+4 {
+	if c := result.Snapshot.Tree.Counts; c.Messages != 3+2+4+1 {
 		t.Errorf("%d messages", c.Messages)
 	}
 	// The first mbox of a store of Maildirs is no reason to read them again.

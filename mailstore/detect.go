@@ -153,6 +153,7 @@ func (d *detector) fileRoot(i int) error {
 
 // plain takes each top folder of a root for a mailbox.
 func (d *detector) plain(i int) error {
+	d.store.roots[i].plain = true
 	if d.named[i] {
 		return nil
 	}

@@ -18,6 +18,11 @@
 //	            "dbox-Mails" folders; named, its folders are not listed
 //	plain       when nothing above is found in any root: each top folder is a mailbox
 //
+// The messages of a dbox are those that the files u.* and m.* have frames for.
+// Of a plain store nothing is known: a file that is called .eml, or begins as a
+// message does, counts as one, and what looks like an mbox or dbox file as what is
+// in it. Beside mail of a known layout such files count as none.
+//
 // Detection goes entry by entry, so a Maildir among the mboxes of /var/mail is
 // one. A file is tried as an mbox in the roots themselves, in folders named
 // mail or Mail, and in folders named like a domain; with [Mbox] everywhere.

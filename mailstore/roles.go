@@ -28,6 +28,8 @@ const (
 	Message  FileRole = 1 // a message in a file of its own
 	Control  FileRole = 2 // what is known about messages (UIDs, keywords): read it after them, so that it knows them all
 	MboxFile FileRole = 3 // an mbox, if LooksLikeMbox says so too
+	DboxFile FileRole = 4 // of Dovecot's sdbox or mdbox, if its beginning says so too
+	Loose    FileRole = 5 // of a plain store: mail, if it looks like mail
 )
 
 // Nobody is the index of no mailbox.
@@ -49,6 +51,7 @@ type rootIndex struct {
 	mboxDirs map[string]bool // folders with mboxes
 	mboxes   map[string]bool // mboxes
 	maildir  bool            // whether Maildirs are looked for
+	plain    bool            // nothing was found, or nothing looked for
 }
 
 func newRootIndex(layout Layout) rootIndex {
@@ -130,6 +133,12 @@ func (d DirInfo) File(name string) (role FileRole, mailbox int) {
 		return Control, mailbox
 	case d.Role == MboxDir && isMboxName(name):
 		return MboxFile, mailbox
+	case d.Role != PlainDir || strings.HasPrefix(name, "."):
+		return Regular, mailbox
+	case d.index.plain:
+		return Loose, mailbox
+	case isDboxName(name):
+		return DboxFile, mailbox
 	}
 	return Regular, mailbox
 }
@@ -151,6 +160,16 @@ func isMaildirPart(name string) bool { return name == "cur" || name == "new" || 
 // isMboxName reports whether a file of this name may be an mbox: not hidden, and no lock.
 func isMboxName(name string) bool {
 	return name != "" && name[0] != '.' && !strings.HasSuffix(name, ".lock")
+}
+
+// isDboxName reports whether a file of this name may be one of Dovecot's sdbox,
+// u.UID, or mdbox, m.NUMBER.
+func isDboxName(name string) bool {
+	digits, ok := strings.CutPrefix(name, "u.")
+	if !ok {
+		digits, ok = strings.CutPrefix(name, "m.")
+	}
+	return ok && digits != "" && strings.Trim(digits, "0123456789") == ""
 }
 
 func isDir(info fs.FileInfo, err error) bool { return err == nil && info.IsDir() }

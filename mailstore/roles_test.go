@@ -1,6 +1,7 @@
 package mailstore_test
 
 import (
+	"maps"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -73,6 +74,11 @@ func TestRoles(t *testing.T) {
 		"2:bob/mail/work|x":                                  {mailstore.MboxFile, "bob"},
 		"2:bob|x":                                            {mailstore.Regular, "bob"},
 		"3:|":                                                {mailstore.MboxFile, "spool"},
+		"0:example.com/alice/mdbox/storage|m.12":             {mailstore.DboxFile, "alice@example.com"},
+		"0:example.com/alice|u.7":                            {mailstore.DboxFile, "alice@example.com"},
+		"0:example.com/alice|u.7x":                           {mailstore.Regular, "alice@example.com"},
+		"0:example.com/alice|m.":                             {mailstore.Regular, "alice@example.com"},
+		"0:example.com/alice/Maildir/tmp|u.1":                {mailstore.Regular, "alice@example.com"},
 	} {
 		at, name, _ := strings.Cut(place, "|")
 		role, mailbox := s.Dir(int(at[0]-'0'), at[2:]).File(name)
@@ -134,6 +140,37 @@ func TestSurvey(t *testing.T) {
 	}
 	if size, err := s.Size(t.Context()); err != nil || size != (mailstore.Counts{Files: total.Files, Bytes: total.Bytes}) {
 		t.Errorf("size: %+v, %v", size, err)
+	}
+}
+
+// Of a plain store what looks like mail counts, beside mail of a layout nothing does.
+func TestSurveyOfWhatLooksLikeMail(t *testing.T) {
+	const letter, framed = "From: a@example.org\nSubject: x\n\nhello\n", "\x01\x02N          0000000000000002\nxx\n\x01\x03\nR1\n\n"
+	files := map[string]string{
+		"alice/a/1.eml": "hello\n", "alice/a/2": letter, "alice/a/.hidden": letter, "alice/a/notes": "to do:\n", "alice/empty": "",
+		"bob/in": mboxText, "bob/storage/m.1": "2 M1e C6b022e39\n" + framed + framed, "bob/u.1": "no dbox",
+	}
+	for layout, want := range map[mailstore.Layout]map[string]int64{
+		mailstore.Plain: {"alice": 2, "bob": 2 + 2},
+		mailstore.Auto:  {"alice": 2, "bob": 2 + 2},
+		mailstore.Mbox:  {"in": 2}, // and nothing else is one
+	} {
+		dir := t.TempDir()
+		for name, text := range files {
+			write(t, filepath.Join(dir, "v", filepath.FromSlash(name)), text)
+		}
+		s := detect(t, dir, []string{"v"}, mailstore.Options{Layout: layout})
+		v, err := s.Survey(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]int64{}
+		for i, m := range s.Mailboxes {
+			got[m.Name] = v.Mailboxes[i].Messages
+		}
+		if !maps.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", layout, got, want)
+		}
 	}
 }
 

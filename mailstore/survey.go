@@ -1,6 +1,7 @@
 package mailstore
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -16,7 +17,7 @@ import (
 // Counts are the sizes of a part of a store.
 type Counts struct {
 	Files      int64 // regular files
-	Messages   int64 // messages in Maildirs and mboxes
+	Messages   int64 // in Maildirs, mboxes and dbox files; in a plain store what looks like them
 	Bytes      int64 // of the regular files
 	Unreadable int64 // files and folders that this user may not read; what is below such a folder is not counted
 }
@@ -36,9 +37,9 @@ type Survey struct {
 	Unreadable []Unreadable // sorted by place
 }
 
-// Survey walks the whole store and counts. It reads the mboxes, for there is
-// no other way to know how many messages they hold, and no other file. What
-// changes meanwhile is counted or not. It returns an error only when ctx ends.
+// Survey walks the whole store and counts. It reads mboxes and dbox files, for
+// there is no other way to know how many messages they hold, of a plain store the
+// beginning of each file, and no other file. What changes meanwhile is counted or not. It returns an error only when ctx ends.
 func (s *Store) Survey(ctx context.Context) (*Survey, error) {
 	r, err := s.survey(ctx, false)
 	if err != nil {
@@ -83,7 +84,8 @@ type surveyor struct {
 	sizes  bool // only these are asked for
 	root   int
 	result *Survey
-	cut    message.Cutter // of mboxes
+	cut    message.Cutter // of files of several messages
+	head   [MailHead]byte
 }
 
 // counts returns the counts of a mailbox, or those of nobody.
@@ -184,8 +186,8 @@ func (v *surveyor) file(h *os.Root, name, path string, role FileRole, mailbox in
 	if role == Message {
 		c.Messages++
 	}
-	if role == MboxFile {
-		n, err := v.countMbox(h, name)
+	if role == MboxFile || role == DboxFile || role == Loose {
+		n, err := v.countMail(h, name, role)
 		c.Messages += n
 		if err != nil {
 			v.unreadable(path, mailbox, err)
@@ -195,18 +197,26 @@ func (v *surveyor) file(h *os.Root, name, path string, role FileRole, mailbox in
 	}
 }
 
-// countMbox counts the messages in a file, none if it is no mbox.
-func (v *surveyor) countMbox(h *os.Root, name string) (int64, error) {
-	if kind, err := mboxKind(h, name); err != nil || kind != fullMbox {
-		return 0, err
-	}
+// countMail counts the messages in a file, none if it is no mail.
+func (v *surveyor) countMail(h *os.Root, name string, role FileRole) (int64, error) {
 	f, err := openFile(h, name)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
+	read, err := io.ReadFull(f, v.head[:])
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return 0, err
+	}
+	kind, mail := MailKind(role, name, v.head[:read])
+	switch {
+	case !mail || !role.Counts(kind):
+		return 0, nil
+	case kind == message.Mail:
+		return 1, nil
+	}
 	n := int64(0)
-	for v.cut.Reset(f, message.Mbox); v.ctx.Err() == nil; {
+	for v.cut.Reset(io.MultiReader(bytes.NewReader(v.head[:read]), f), kind); v.ctx.Err() == nil; {
 		b, err := v.cut.Next()
 		if errors.Is(err, io.EOF) {
 			break
@@ -214,7 +224,7 @@ func (v *surveyor) countMbox(h *os.Root, name string) (int64, error) {
 		if err != nil {
 			return 0, err
 		}
-		if b.Message {
+		if b.Counts {
 			n++
 		}
 	}

@@ -58,6 +58,7 @@ func (c *Cutter) frame() (Block, error) {
 		return Block{}, nil
 	}
 	b := c.take(Frame, n+c.dbox.header, true)
+	b.Counts = true
 	c.state, c.region = atMessage, size
 	return b, nil
 }

@@ -125,6 +125,11 @@ type Block struct {
 	// keep about the folder: the first message, if its header has X-IMAP.
 	Message bool
 
+	// Counts says that the file has one message more. Mostly that is a Message;
+	// in a dbox it is the frame with the header of a message, which may have no
+	// Head: Dovecot can compress what follows.
+	Counts bool
+
 	// Border says that the file begins here, a message behind the first one, or
 	// in a dbox file what is before a message, and that no cut on either side depends
 	// on what is on the other, but for its being a border: a Cutter that Resume begins

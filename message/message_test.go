@@ -57,6 +57,9 @@ func spans(t testing.TB, c *message.Cutter) []span {
 		if whole && !(b.First && b.Last) || b.Open && !b.Last || (b.Class == message.Base64) != (len(b.Decoded) > 0) {
 			t.Fatalf("block of class %d: first %v, last %v, open %v, %d decoded", b.Class, b.First, b.Last, b.Open, len(b.Decoded))
 		}
+		if b.Counts && !b.Message && b.Class != message.Frame {
+			t.Errorf("a %v counts as a message", b.Class)
+		}
 		if b.Message && b.Class != message.Head {
 			t.Fatalf("a message begins with a block of class %d", b.Class)
 		}

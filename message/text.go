@@ -73,6 +73,7 @@ func (c *Cutter) head() (Block, error) {
 	if c.kind == Mbox {
 		b.Message = c.mbox.begin(&m, c.pos)
 	}
+	b.Counts = b.Message && c.kind != Dbox
 	return b, nil
 }
 

@@ -7,7 +7,8 @@ import (
 )
 
 // ErrUnmarked says that a file holds several messages by its entry, and that its
-// recipe does not say where they begin.
+// recipe does not say where they begin: those of a dbox have no header when
+// Dovecot has compressed them.
 var ErrUnmarked = errors.New("its recipe does not mark where its messages begin")
 
 // A MessageAt is one message of a file.

@@ -41,7 +41,7 @@ const backupManual = `Take a snapshot of a mail store while the mail server runs
 PATH is a folder of the store, such as /var/vmail; several belong to one store.
 Each snapshot stores only what the repository does not have, and each can be
 read as a whole. restante inspect PATH shows beforehand which mailboxes are
-found and how they are named. With --verbose each file that was read has a line.
+found and how they are named; messages are counted as it does. With --verbose each file that was read has a line.
 
 A name pattern says where mailboxes lie below PATH and how they are called:
 %d domain, %n local part, %u user, * anything; for example %d/%n/Maildir.`

@@ -50,7 +50,8 @@ func newInspectCommand(a *app) *cobra.Command {
 		Short: "Show what a backup of a store would find",
 		Long: `Show what a backup of the store at these paths would find and about how much it
 would store. No repository is needed. With --verbose the mailboxes and all that
-cannot be read are listed.
+cannot be read are listed. Messages are those of Maildirs, mboxes and dbox files,
+of a plain store all that look like mail.
 
 ` + jsonHelp(inspectInfo{}),
 		Args: someArgs("the PATH of the store"),
