@@ -7,7 +7,8 @@
 // program that moves a message gives it another name. A message that is in both
 // snapshots and in one of them twice was copied, and its copy came or went.
 //
-// It reads trees only, never the bytes of a message.
+// Between reads trees only. Within says the same of the messages in an mbox or
+// mdbox, of which it reads the recipes and some headers.
 package diff
 
 import (
@@ -39,9 +40,10 @@ type File struct {
 	Kind     snapshot.Kind
 	Size     uint64
 	Mtime    snapshot.Time
-	Messages uint64 // 1 for a message of a Maildir, n for an mbox
+	Messages uint64 // 1 for a message in a file of its own, n for an mbox
 
-	content blob.ID // of messages of Maildirs
+	content blob.ID         // of messages of Maildirs
+	entry   *snapshot.Entry // of changed mail in no Maildir
 }
 
 // Flags returns the flags in the name of a message of a Maildir.
@@ -63,8 +65,11 @@ func (f *File) message() (maildir, name string, ok bool) {
 // A Change is what happened to one path, or to one message.
 type Change struct {
 	Kind   Kind
-	Before *File // nil if it was added
-	After  *File // nil if it was removed
+	Before *File  // nil if it was added
+	After  *File  // nil if it was removed
+	Parts  []Part // of a file of several messages, from Within: the added and changed ones, then the removed ones
+
+	known bool // Parts are
 }
 
 // Mail reports whether the change is one of messages.
@@ -116,7 +121,12 @@ func (p *pairer) add(d *snapshot.Difference) {
 	case d.After == nil:
 		p.removed = append(p.removed, p.file(d.Key, d.Before))
 	case !sameFolder(d.Before, d.After):
-		p.done = append(p.done, Change{Changed, p.file(d.Key, d.Before), p.file(d.Key, d.After)})
+		c := Change{Kind: Changed, Before: p.file(d.Key, d.Before), After: p.file(d.Key, d.After)}
+		if _, _, maildir := c.After.message(); c.Mail() && !maildir && d.Before.Kind == d.After.Kind {
+			before, after := *d.Before, *d.After
+			c.Before.entry, c.After.entry = &before, &after
+		}
+		p.done = append(p.done, c)
 	}
 }
 
@@ -169,7 +179,7 @@ func pair[T comparable](p *pairer, kind Kind, identity func(*File) (T, bool)) {
 		}
 		i := gone[id][0]
 		gone[id] = gone[id][1:]
-		p.done = append(p.done, Change{kind, p.removed[i], f})
+		p.done = append(p.done, Change{Kind: kind, Before: p.removed[i], After: f})
 		p.removed[i] = nil
 		return true
 	})

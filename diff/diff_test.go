@@ -113,6 +113,7 @@ func TestBetween(t *testing.T) {
 		{"folders", store{"cur": dir{0o700, 1}}, store{"cur": dir{0o755, 1}}, []string{"changed cur cur"}, diff.Sums{Files: 1}},
 		{"other files", store{"subscriptions": []byte("a")}, store{"subscriptions": []byte("ab"), "x": []byte("abc")},
 			[]string{"changed subscriptions subscriptions", "added x"}, diff.Sums{Files: 2, Bytes: 4}},
+		{"changed in its place", store{"cur/a:2,": "1"}, store{"cur/a:2,": "22"}, []string{"changed cur/a:2, cur/a:2,"}, diff.Sums{Changed: 1, Bytes: 1}},
 		{"unsaved", store{"cur/a:2,": "1"}, store{"cur/a:2,": errors.New("no")}, []string{"changed cur/a:2, cur/a:2,"}, diff.Sums{Files: 1}},
 	} {
 		p := pages{}

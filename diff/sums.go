@@ -12,6 +12,7 @@ import (
 // Sums add changes up.
 type Sums struct {
 	Added, Removed, Flagged, Moved uint64 // messages
+	Changed                        uint64 // messages in their place; also a file of several, of which no message came, went or changed
 	Files                          uint64 // other paths that came, went or changed, or could not be saved
 	Bytes                          uint64 // of what was added, and by what files grew
 }
@@ -35,9 +36,31 @@ func (s *Sums) Add(c *Change) {
 		s.Flagged++
 	case c.Kind == Moved:
 		s.Moved++
-	default: // an mbox has any number before and after
-		s.Added += after.Messages - min(before.Messages, after.Messages)
-		s.Removed += before.Messages - min(before.Messages, after.Messages)
+	default:
+		s.addMessages(c, before.Messages, after.Messages)
+	}
+}
+
+// addMessages counts the messages of a file. Where nobody knows which they are
+// only the difference of their numbers is counted.
+func (s *Sums) addMessages(c *Change, before, after uint64) {
+	sum := *s
+	for _, p := range c.Parts {
+		switch p.Kind {
+		case Added:
+			s.Added++
+		case Removed:
+			s.Removed++
+		default:
+			s.Changed++
+		}
+	}
+	if !c.known {
+		s.Added += after - min(before, after)
+		s.Removed += before - min(before, after)
+	}
+	if *s == sum {
+		s.Changed++
 	}
 }
 

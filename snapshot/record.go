@@ -24,8 +24,8 @@ var ErrTooNew = errors.New("made by a newer version of the program")
 // Run tells what the run that made a snapshot met, against its parent.
 type Run struct {
 	New, Changed, Unchanged, Removed uint64 // files
-	NewMessages                      uint64 // that came, in new files and in mboxes that grew
-	RemovedMessages                  uint64 // that went
+	NewMessages                      uint64 // that came: in new files, and by which files of several grew
+	RemovedMessages                  uint64 // that went: in files that went, and by which files of several shrank
 	FlaggedMessages                  uint64 // that have another name in their Maildir: other flags, or seen
 	BytesRead                        uint64
 	BytesStored                      uint64 // sealed, as the repository grew

@@ -31,9 +31,9 @@ type backupJSON struct {
 	Changed    uint64        `json:"changed" doc:"files that are other than the parent's"`
 	Unchanged  uint64        `json:"unchanged" doc:"files that are as they were"`
 	Removed    uint64        `json:"removed" doc:"files that the parent had"`
-	NewMails   uint64        `json:"new_messages" doc:"messages that came: in new files, and in mboxes that grew; one that was moved counts as new and as removed"`
-	GoneMails  uint64        `json:"removed_messages" doc:"messages that went"`
-	Flagged    uint64        `json:"flagged_messages" doc:"messages that got other flags, or were seen"`
+	NewMails   uint64        `json:"new_messages" doc:"messages that came; one that was moved counts as new and as removed; of an mbox or mdbox the net difference: by how many messages it grew"`
+	GoneMails  uint64        `json:"removed_messages" doc:"messages that went; of an mbox or mdbox by how many it shrank"`
+	Flagged    uint64        `json:"flagged_messages" doc:"messages of Maildirs that got other flags, or were seen"`
 	BytesRead  uint64        `json:"bytes_read" doc:"bytes read from the store"`
 	Stored     uint64        `json:"bytes_stored" doc:"bytes added to the repository"`
 	Unlisted   int           `json:"unlisted" doc:"folders of messages at rest, which were taken over from the parent without listing them"`

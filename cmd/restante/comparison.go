@@ -7,6 +7,8 @@ import (
 
 	"restante/blob"
 	"restante/diff"
+	"restante/message"
+	"restante/repo"
 	"restante/snapshot"
 )
 
@@ -62,7 +64,33 @@ func (o *opened) compare(ctx context.Context, out *output, filter choice, args [
 	if failed(err) {
 		return nil, err
 	}
+	if err := diff.Within(ctx, headReader{o}, changes); failed(err) {
+		return nil, err
+	}
 	return newComparison(changes, ownersBefore, ownersAfter), damage
+}
+
+// A headReader is a repository as [diff.Within] reads it.
+type headReader struct{ *opened }
+
+// MessageIDs implements [diff.Source].
+func (r headReader) MessageIDs(ctx context.Context, heads []blob.ID) ([]string, error) {
+	places, err := r.Places(ctx, heads)
+	if err != nil {
+		return nil, err
+	}
+	pieces := make([]repo.Located, len(heads))
+	for i := range heads {
+		pieces[i] = repo.Located{ID: heads[i], Place: places[i]}
+	}
+	ids := make([]string, len(heads))
+	err = r.EachPiece(ctx, pieces, func(i int, data []byte, err error) error {
+		if err == nil { // else the message came or went, as far as anybody knows
+			ids[i] = message.EnvelopeOf(data).MessageID
+		}
+		return nil
+	})
+	return ids, err
 }
 
 // rangesIn returns where a mailbox or a folder lies in either snapshot. It may

@@ -17,8 +17,10 @@ func (c comparison) print(out *output, all bool) error {
 	if out.json {
 		return out.list(func(add func(any) error) error {
 			for i := range shown {
-				if err := add(shown[i].info()); err != nil {
-					return err
+				for _, info := range shown[i].infos() {
+					if err := add(info); err != nil {
+						return err
+					}
 				}
 			}
 			return nil
@@ -28,6 +30,9 @@ func (c comparison) print(out *output, all bool) error {
 		cli.Column{Title: "Size", Right: true}, cli.Column{Title: "Flags"}, cli.Column{Title: "Name"})
 	for i := range shown {
 		table.Row(shown[i].cells()...)
+		for j := range shown[i].Parts {
+			table.Row(shown[i].partCells(&shown[i].Parts[j])...)
+		}
 	}
 	if err := table.Print(out); err != nil {
 		return err
@@ -45,7 +50,7 @@ func (c comparison) printSums(out *output) error {
 		return out.list(func(add func(any) error) error {
 			for _, name := range names {
 				s := sums[name]
-				if err := add(sumsInfo{name, exactBytes(name), s.Added, s.Removed, s.Flagged, s.Moved, s.Files, s.Bytes}); err != nil {
+				if err := add(sumsInfo{name, exactBytes(name), s.Added, s.Removed, s.Flagged, s.Moved, s.Changed, s.Files, s.Bytes}); err != nil {
 					return err
 				}
 			}
@@ -56,13 +61,13 @@ func (c comparison) printSums(out *output) error {
 		out.note("nothing changed")
 	}
 	var columns []cli.Column
-	for i, title := range []string{"Mailbox", "Added", "Removed", "Flags", "Moved", "Other files", "New data"} {
+	for i, title := range []string{"Mailbox", "Added", "Removed", "Flags", "Moved", "Changed", "Other files", "New data"} {
 		columns = append(columns, cli.Column{Title: title, Right: i > 0})
 	}
 	table := cli.NewTable(columns...)
 	for _, name := range names {
 		s := sums[name]
-		table.Row(orOther(name), cli.Number(s.Added), cli.Number(s.Removed), cli.Number(s.Flagged), cli.Number(s.Moved), cli.Number(s.Files), cli.Size(s.Bytes))
+		table.Row(orOther(name), cli.Number(s.Added), cli.Number(s.Removed), cli.Number(s.Flagged), cli.Number(s.Moved), cli.Number(s.Changed), cli.Number(s.Files), cli.Size(s.Bytes))
 	}
 	return table.Print(out)
 }
@@ -92,6 +97,31 @@ func (x *change) cells() []string {
 		name = path.Base(name)
 	}
 	return []string{string(x.Kind), orOther(x.mailbox), folder, cli.Time(f.Mtime.Go()), cli.Size(f.Size), note, cmp.Or(name, ".")}
+}
+
+// partCells are the cells of a message in a file of several.
+func (x *change) partCells(p *diff.Part) []string {
+	m := cmp.Or(p.After, p.Before)
+	name := fmt.Sprintf("%s at %s", path.Base(x.After.Key.Path()), cli.Number(m.Offset))
+	return []string{string(p.Kind), orOther(x.mailbox), x.folder, "", cli.Size(m.Size), "", name}
+}
+
+// infos are the change and those of the messages in its file.
+func (x *change) infos() []changeInfo {
+	file := x.info()
+	all := []changeInfo{file}
+	for _, p := range x.Parts {
+		m := cmp.Or(p.After, p.Before)
+		info := file
+		info.Change, info.Size, info.Messages, info.Offset, info.Before = string(p.Kind), m.Size, 0, &m.Offset, nil
+		if p.Kind == diff.Changed {
+			before := *file.Before
+			before.Size, before.Messages, before.Offset = p.Before.Size, 0, &p.Before.Offset
+			info.Before = &before
+		}
+		all = append(all, info)
+	}
+	return all
 }
 
 func (x *change) info() changeInfo {

@@ -25,9 +25,9 @@ type snapshotInfo struct {
 	Files       uint64   `json:"files" doc:"how many there are"`
 	Messages    uint64   `json:"messages" doc:"how many there are"`
 	Bytes       uint64   `json:"bytes" doc:"the size of all files"`
-	New         uint64   `json:"new_messages" doc:"messages that the snapshot before did not have; one that was moved is new and removed"`
-	Removed     uint64   `json:"removed_messages" doc:"messages that only the snapshot before has"`
-	Flagged     uint64   `json:"flagged_messages" doc:"messages with other flags than before"`
+	New         uint64   `json:"new_messages" doc:"messages that the snapshot before did not have; one that was moved is new and removed; of an mbox or mdbox the net difference: by how many messages it grew"`
+	Removed     uint64   `json:"removed_messages" doc:"messages that only the snapshot before has; of an mbox or mdbox by how many it shrank"`
+	Flagged     uint64   `json:"flagged_messages" doc:"messages of Maildirs with other flags than before"`
 	Unlisted    int      `json:"unlisted" doc:"folders of messages at rest, which were taken over from the snapshot before; restante ls --unlisted names them"`
 	Stored      uint64   `json:"stored" doc:"bytes by which the repository grew"`
 	Unsaved     uint64   `json:"unsaved" doc:"things that exist but could not be saved"`
@@ -50,7 +50,9 @@ func newSnapshotsCommand(a *app) *cobra.Command {
 		Use:   "snapshots",
 		Short: "List the snapshots",
 		Long: `List the snapshots, oldest first, with how many messages each has more and less
-than the one before it; restante diff says which. Of those that are damaged only the name is
+than the one before it. Of an mbox or mdbox that is the net difference: one to which
+ten messages came and of which eight went has two more. restante diff counts, and
+says which. Of those that are damaged only the name is
 printed, as a warning, and the exit code is 4. Those that were forgotten are listed
 by --forgotten alone, as long as restante unforget may take them back.
 
