@@ -77,7 +77,7 @@ func compareNumbered(a, b string) int {
 }
 
 // Probe reports whether there is a repository in store that this program can
-// open, without a key. Its errors are ErrNoRepository, seal.TooNewError, and
+// open, without a key. Its errors are ErrNoRepository, seal.TooNewError, seal.ErrDraft, and
 // a DamageError when its config is gone.
 func Probe(ctx context.Context, store storage.Store) error {
 	names, err := configNames(ctx, store)
@@ -105,10 +105,11 @@ func configLost(ctx context.Context, store storage.Store) error {
 	return nil
 }
 
-// checkVersion refuses a repository that is newer than this program. The
-// highest config that begins as one tells; what does not is passed over here
+// checkVersion refuses a repository that is newer than this program, or a draft.
+// The highest config that begins as one tells; what does not is passed over here
 // as later.
 func checkVersion(ctx context.Context, store storage.Store, names []string) error {
+	draft := false
 	for _, name := range names {
 		data, err := get(ctx, store, name, 0, seal.HeaderSize, nil)
 		if errors.Is(err, storage.ErrShort) || errors.Is(err, storage.ErrNotFound) {
@@ -121,8 +122,32 @@ func checkVersion(ctx context.Context, store storage.Store, names []string) erro
 		if err == nil || errors.Is(err, seal.ErrTooNew) {
 			return err
 		}
+		draft = draft || errors.Is(err, seal.ErrDraft)
 	}
-	return nil
+	if !draft {
+		return nil
+	}
+	return checkDraft(ctx, store)
+}
+
+// checkDraft refuses a repository of which no config is sound, and one is a
+// draft's, if a pack is a draft's, too. Else that config is damaged.
+func checkDraft(ctx context.Context, store storage.Store) error {
+	found := errors.New("found")
+	err := listNames(ctx, store, "packs/", func(name string, _ int64) error {
+		data, err := get(ctx, store, name, 0, seal.HeaderSize, nil)
+		if err != nil {
+			return nil
+		}
+		if _, err = seal.ParseHeader(data); errors.Is(err, seal.ErrDraft) {
+			return fmt.Errorf("reading the config: it is of %w", seal.ErrDraft)
+		}
+		return found
+	})
+	if errors.Is(err, found) {
+		return nil
+	}
+	return err
 }
 
 // takeConfig reads the config and checks that it lists the key that r has.

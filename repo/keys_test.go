@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 
@@ -277,6 +278,41 @@ func TestRollbackAfterAChangeOfKeys(t *testing.T) {
 	var older *repo.OlderError
 	if _, err := repo.Open(t.Context(), store, opts); !errors.As(err, &older) || older.Config != 1 || older.Seen != 2 {
 		t.Errorf("opening an older state: %v", err)
+	}
+}
+
+// TestDraftIsRefused has a config of format 0, which is damage unless packs are
+// of that format, too.
+func TestDraftIsRefused(t *testing.T) {
+	store, k := newRepository(t)
+	whole, err := store.Get(t.Context(), "config/00000001", 0, -1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	draft := slices.Clone(whole)
+	draft[10] = 0 // the header's version
+	for name, pack := range map[string][]byte{"no pack": nil, "a pack of format 1": whole, "a draft": draft} {
+		drafts := mem.New()
+		err := store.List(t.Context(), "", func(name string, _ int64) error {
+			data, err := store.Get(t.Context(), name, 0, -1, nil)
+			if strings.HasPrefix(name, "config/") {
+				data = draft
+			}
+			return errors.Join(err, drafts.Put(t.Context(), name, data))
+		})
+		if err == nil && pack != nil {
+			err = drafts.Put(t.Context(), "packs/00/"+strings.Repeat("00", 32), pack)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = k.open(t, drafts)
+		if is := errors.Is(err, seal.ErrDraft) && !errors.Is(err, seal.ErrDamaged); err == nil || is != (name == "a draft") {
+			t.Errorf("%s: Open: %v", name, err)
+		}
+		if err := repo.Probe(t.Context(), drafts); errors.Is(err, seal.ErrDraft) != (name == "a draft") {
+			t.Errorf("%s: Probe: %v", name, err)
+		}
 	}
 }
 

@@ -222,7 +222,7 @@ type OpenOptions struct {
 }
 
 // Open opens the repository in store. It returns ErrNoRepository,
-// seal.TooNewError, ErrWrongKey, or a DamageError.
+// seal.TooNewError, seal.ErrDraft, ErrWrongKey, or a DamageError.
 func Open(ctx context.Context, store storage.Store, opts OpenOptions) (*Repository, error) {
 	names, err := configNames(ctx, store)
 	if err != nil {

@@ -11,6 +11,9 @@ var (
 	ErrDamaged = errors.New("damaged or tampered with")
 	// ErrTooNew is what a [TooNewError] wraps.
 	ErrTooNew = errors.New("made by a newer version of restante; upgrade this one")
+	// ErrDraft says that something is of format 0. One object that says so
+	// may as well be damaged: then it comes with ErrDamaged.
+	ErrDraft = errors.New("format 0, of the drafts before the first release, which no release reads")
 	// ErrWrongKey is returned by Unlock when the passphrase or identity does
 	// not open the key file.
 	ErrWrongKey = errors.New("the passphrase or identity does not fit")

@@ -195,6 +195,9 @@ func (h Header) check() error {
 		if f.found > f.known {
 			return fmt.Errorf("parsing header: %w", &TooNewError{What: f.what, Found: f.found, Known: f.known})
 		}
+		if f.found == 0 && f.what == "format version" {
+			return fmt.Errorf("parsing header: %w: %w", ErrDamaged, ErrDraft)
+		}
 		if f.found < f.known {
 			return fmt.Errorf("parsing header: %w: %s %d does not exist", ErrDamaged, f.what, f.found)
 		}

@@ -327,6 +327,11 @@ func TestRefusedHeaders(t *testing.T) {
 		}
 	}
 
+	draft := bytes.Clone(good)
+	draft[10] = 0
+	if _, err := seal.ParseHeader(draft); !errors.Is(err, seal.ErrDraft) || !errors.Is(err, seal.ErrDamaged) {
+		t.Errorf("a draft: %v", err)
+	}
 	newer := bytes.Clone(good) // a newer version may have kinds and modes that are not known here
 	newer[8], newer[9], newer[10] = 'z', 9, 2
 	if _, err := seal.ParseHeader(newer); !errors.Is(err, seal.ErrTooNew) {

@@ -174,6 +174,8 @@ func (a *app) hint(ran *cobra.Command, err error) string {
 		return livesHint(lives)
 	case errors.Is(err, seal.ErrTooNew):
 		return "a newer restante made this repository; upgrade this one"
+	case errors.Is(err, seal.ErrDraft) && !isDamage(err):
+		return "restante init makes a repository elsewhere; what is in this one can be restored by the program that made it"
 	case errors.Is(err, repo.ErrBrokenIndex):
 		return "run restante repair index, then this again"
 	case errors.As(err, &older):

@@ -32,7 +32,7 @@ func refuseRepositoryAt(ctx context.Context, path string) error {
 }
 
 // isRepository reports whether there is a repository in dir, be it a newer
-// one. What cannot be looked into is none for the folders above the wanted one.
+// one, or a draft. What cannot be looked into is none for the folders above the wanted one.
 func isRepository(ctx context.Context, dir string) (bool, error) {
 	store, err := local.Open(dir)
 	if err != nil {
@@ -40,7 +40,7 @@ func isRepository(ctx context.Context, dir string) (bool, error) {
 	}
 	defer store.Close()
 	err = repo.Probe(ctx, store)
-	if errors.Is(err, seal.ErrTooNew) {
+	if errors.Is(err, seal.ErrTooNew) || errors.Is(err, seal.ErrDraft) {
 		return true, nil
 	}
 	return err == nil, ctx.Err()
