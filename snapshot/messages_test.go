@@ -33,7 +33,7 @@ func TestMessagesOfAFile(t *testing.T) {
 		{"a message that begins with no piece", []snapshot.Item{blank, text}, 1, []snapshot.MessageAt{{Size: 1002}}, nil},
 		{"an mbox", []snapshot.Item{blank, head(1), text, blank, head(2), head(3), blank}, 3,
 			[]snapshot.MessageAt{at(1, 2, 1103), at(2, 1105, 102), at(3, 1207, 105)}, nil},
-		{"an mbox without marks", []snapshot.Item{text, text}, 2, nil, snapshot.ErrUnmarked},
+		{"a dbox of compressed messages", []snapshot.Item{text, text}, 2, nil, snapshot.ErrUnmarked},
 	} {
 		e := snapshot.Entry{Kind: snapshot.File, Messages: tt.messages, Recipe: snapshot.Recipe{Items: tt.items}}
 		e.Size = e.Recipe.Length()
