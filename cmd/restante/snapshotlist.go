@@ -83,6 +83,9 @@ func (s listed) info() snapshotInfo {
 	if s.forgotten != nil {
 		info.Forgotten, info.ForgottenBy = jsonTime(s.forgotten.Time), s.forgotten.By
 	}
+	if r.Parent != ([16]byte{}) {
+		info.Parent = hex.EncodeToString(r.Parent[:])
+	}
 	if r.Repaired != ([16]byte{}) {
 		info.Repaired = hex.EncodeToString(r.Repaired[:])
 	}
@@ -133,8 +136,8 @@ func snapshotTable(shown []listed, digits int) *cli.Table {
 		text("Host", func(s listed) string { return s.record.Host }),
 		number("Mailboxes", func(r *snapshot.Snapshot) string { return cli.Number(r.Mailboxes.Counts.Entries) }),
 		number("Messages", func(r *snapshot.Snapshot) string { return cli.Number(r.Tree.Counts.Messages) }),
-		number("New", func(r *snapshot.Snapshot) string { return cli.Number(r.Run.NewMessages) }),
-		number("Removed", func(r *snapshot.Snapshot) string { return cli.Number(r.Run.RemovedMessages) }),
+		number("New", func(r *snapshot.Snapshot) string { return compared(r, r.Run.NewMessages) }),
+		number("Removed", func(r *snapshot.Snapshot) string { return compared(r, r.Run.RemovedMessages) }),
 		number("Size", func(r *snapshot.Snapshot) string { return cli.Size(r.Tree.Counts.Bytes) }),
 		number("New data", func(r *snapshot.Snapshot) string { return cli.Size(r.Run.BytesStored) }),
 		text("Tags", func(s listed) string { return strings.Join(s.record.Tags, ",") }),
@@ -164,6 +167,15 @@ func snapshotTable(shown []listed, digits int) *cli.Table {
 		table.Row(cells...)
 	}
 	return table
+}
+
+// compared returns a number that says how the snapshot differs from its parent,
+// or that it has none: then all is new, which would look like a night.
+func compared(r *snapshot.Snapshot, n uint64) string {
+	if r.Parent == ([16]byte{}) {
+		return "–"
+	}
+	return cli.Number(n)
 }
 
 // digits returns how many digits of their IDs tell the snapshots apart.

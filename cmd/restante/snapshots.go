@@ -25,6 +25,7 @@ type snapshotInfo struct {
 	Files       uint64   `json:"files" doc:"how many there are"`
 	Messages    uint64   `json:"messages" doc:"how many there are"`
 	Bytes       uint64   `json:"bytes" doc:"the size of all files"`
+	Parent      string   `json:"parent" doc:"the snapshot before, which it was compared with; empty if there was none or the cache did not know it: then all messages count as new"`
 	New         uint64   `json:"new_messages" doc:"messages that the snapshot before did not have; one that was moved is new and removed; of an mbox or mdbox the net difference: by how many messages it grew"`
 	Removed     uint64   `json:"removed_messages" doc:"messages that only the snapshot before has; of an mbox or mdbox by how many it shrank"`
 	Flagged     uint64   `json:"flagged_messages" doc:"messages of Maildirs with other flags than before"`
@@ -50,7 +51,8 @@ func newSnapshotsCommand(a *app) *cobra.Command {
 		Use:   "snapshots",
 		Short: "List the snapshots",
 		Long: `List the snapshots, oldest first, with how many messages each has more and less
-than the one before it. Of an mbox or mdbox that is the net difference: one to which
+than the one before it; – says that there was none to compare it with: it is a store's
+first, or the cache did not know the one before, or other files were excluded. Of an mbox or mdbox that is the net difference: one to which
 ten messages came and of which eight went has two more. restante diff counts, and
 says which. Of those that are damaged only the name is
 printed, as a warning, and the exit code is 4. Those that were forgotten are listed
