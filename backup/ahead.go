@@ -21,6 +21,7 @@ const (
 type ahead struct {
 	checks []*check // under way, for successive segments
 	idle   []*checker
+	same   bool // the last one was there, so those behind it may be, too
 }
 
 // A check is the question whether a segment is at a place.
@@ -50,7 +51,11 @@ func (a *ahead) isNext(ctx context.Context, g *grown) (bool, error) {
 		last := a.checks[n-1]
 		segment, pos = last.segment+1, last.pos+g.old.segments[last.segment].size
 	}
-	for len(a.checks) < g.r.run.jobs() && segment < len(g.old.segments) {
+	most := 1
+	if a.same {
+		most = g.r.run.jobs()
+	}
+	for len(a.checks) < most && segment < len(g.old.segments) {
 		a.checks = append(a.checks, a.start(ctx, g, segment, pos))
 		pos += g.old.segments[segment].size
 		segment++
@@ -59,6 +64,7 @@ func (a *ahead) isNext(ctx context.Context, g *grown) (bool, error) {
 	a.checks = a.checks[1:]
 	<-first.done
 	a.idle = append(a.idle, first.by)
+	a.same = first.same
 	return first.same, first.err
 }
 

@@ -40,6 +40,8 @@ type grown struct {
 	ahead ahead
 	pos   int64            // all before is in the recipe
 	next  int              // the segment of old that may be at pos; beyond the last if there is none
+	took  int              // segments
+	vain  int              // segments that were tried and are not there
 	known map[uint64][]int // segments of old by their leads; made when first needed
 	byID  map[blob.ID]int  // or by their hashes, where they are pieces
 
@@ -130,8 +132,10 @@ func (g *grown) run(ctx context.Context) error {
 				return err
 			}
 			if !taken {
+				g.vain++
 				break
 			}
+			g.took++
 		}
 		if done, err := cut(ctx); done || err != nil {
 			return err
@@ -192,7 +196,7 @@ func (g *grown) cutOpaque(ctx context.Context) (done bool, err error) {
 		g.new.add(segment{size: int64(p.Size), hash: p.ID}, list)
 		i, found := g.byID[p.ID]
 		g.next = i + 1
-		return found && g.next < len(g.old.segments), nil
+		return found && g.next < len(g.old.segments) && g.hopeful(), nil
 	})
 	return done, err
 }
@@ -255,10 +259,16 @@ func (g *grown) end() {
 	g.pos += g.at.size
 }
 
+// hopeful reports whether to try more segments. Each that is not there costs the
+// reading of it, and of what the cutter had read ahead, about a segment too. So of a
+// file that was rewritten half is read once more, and of one in which as many
+// segments are there as are not, up to all of it.
+func (g *grown) hopeful() bool { return g.vain <= g.took+len(g.old.segments)/4 }
+
 // candidate returns the segment of the former state that may begin with b. Each
-// is proposed once, so that trying them costs no more than reading the file again.
+// is proposed once.
 func (g *grown) candidate(b *message.Block) (i int, found bool) {
-	if g.old == nil || g.cut != g.old.cut {
+	if g.old == nil || g.cut != g.old.cut || !g.hopeful() {
 		return 0, false
 	}
 	if g.known == nil {

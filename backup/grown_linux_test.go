@@ -339,3 +339,55 @@ func TestDamagedSketches(t *testing.T) {
 		}
 	}
 }
+
+// lettersOf returns an mbox of 13 MB in which some messages have other flags, behind
+// what a segment is looked for by.
+func lettersOf(seen func(i int) bool) string {
+	var b strings.Builder
+	for i := range 1500 {
+		flags := "O"
+		if seen(i) {
+			flags = "RO"
+		}
+		fmt.Fprintf(&b, "From a@example.org Mon Jan  5 10:11:12 2026\nSubject: %d\nReceived: %0600d\nStatus: %s\n\n%s\n", i, 0, flags, letter(uint64(i), 8000))
+	}
+	return b.String()
+}
+
+// TestRewrittenFilesAreNotReadTwice changes each message of an mbox in its place,
+// so that no segment is there again.
+func TestRewrittenFilesAreNotReadTwice(t *testing.T) {
+	f := newFixture(t)
+	f.write("mail/alice", lettersOf(func(int) bool { return false }))
+	f.clean()
+	f.write("mail/alice", lettersOf(func(int) bool { return true }))
+	r := f.clean()
+	if read, size := r.Snapshot.Run.BytesRead, r.Snapshot.Tree.Counts.Bytes; read > size*7/4 {
+		t.Errorf("%d bytes were read of %d", read, size)
+	}
+}
+
+// TestSegmentsBehindChangesAreTakenOver changes messages at the beginning, or now and then.
+func TestSegmentsBehindChangesAreTakenOver(t *testing.T) {
+	for name, seen := range map[string]func(int) bool{
+		"at the beginning": func(i int) bool { return i < 150 && i%8 == 0 },
+		"now and then":     func(i int) bool { return i%50 == 0 },
+	} {
+		f := newFixture(t)
+		f.write("mail/alice", lettersOf(func(int) bool { return false }))
+		limits := func(o *backup.Options) { backup.SetLimits(o, backup.Grown(1<<20, 64<<10)) }
+		f.clean(limits)
+		f.write("mail/alice", lettersOf(seen))
+		took := 0
+		f.clean(limits, func(o *backup.Options) {
+			backup.SetHook(o, func(op, _ string) {
+				if op == "took over" {
+					took++
+				}
+			})
+		})
+		if took < 120 { // of 167
+			t.Errorf("%s: %d segments were taken over", name, took)
+		}
+	}
+}
