@@ -70,6 +70,15 @@ func (k *Keyless) EachObject(ctx context.Context, prefix string, fn func(name st
 	return (&Repository{store: k.store}).EachObject(ctx, prefix, fn)
 }
 
+// LikeTombstone is as [Repository.LikeTombstone], for the object named name.
+func (k *Keyless) LikeTombstone(ctx context.Context, name string) (bool, error) {
+	id, err := seal.ParseSession(path.Base(name))
+	if err != nil {
+		return false, err
+	}
+	return (&Repository{store: k.store}).LikeTombstone(ctx, id)
+}
+
 // CachePath returns the path of this repository's cache named name in dir.
 func (k *Keyless) CachePath(dir, name string) string {
 	return filepath.Join(dir, k.repo.String(), name)

@@ -198,6 +198,14 @@ func TestWithoutKey(t *testing.T) {
 	if report := whole.checkWithoutKey(t, verify.Options{}); len(report.Findings) > 0 || report.PacksRead != 4 || report.Snapshots != 2 || len(report.Notes) != 1 {
 		t.Errorf("a sound repository: %+v", report)
 	}
+	ended := whole.clone(t)
+	s, err := ended.open(t).Begin(t.Context(), repo.SessionOptions{})
+	if err == nil {
+		err = s.Abandon(t.Context())
+	}
+	if report := ended.checkWithoutKey(t, verify.Options{}); err != nil || report.Snapshots != 2 {
+		t.Errorf("beside a session that ended without a snapshot: %d snapshots, %v", report.Snapshots, err)
+	}
 	const magic = `parsing header: damaged or tampered with: it does not begin with "restante"`
 	for role, wants := range map[string][2]string{ // a byte of the beginning, and of the rest
 		"data1": {magic, broken}, "tree2": {magic, broken}, "dataindex1": {magic, broken}, "treeindex2": {magic, broken}, "keys": {broken, broken},

@@ -71,7 +71,9 @@ func (c *keyless) objects(ctx context.Context) error {
 		case s.meets(part, name):
 			return nil
 		case part == repo.Snapshots:
-			c.report.Snapshots++
+			if is, _ := c.k.LikeTombstone(ctx, name); !is { // else what is wrong with it is found below
+				c.report.Snapshots++
+			}
 		case part == repo.KeyFiles:
 			c.keys++
 		}
