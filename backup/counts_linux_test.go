@@ -24,6 +24,9 @@ func mdboxOf(messages ...string) string {
 // are read, grow, stay, get other names and go. A run that knows nothing has to
 // count the same.
 func TestMailOfEachLayoutIsCounted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	type night struct {
 		change            func(f *fixture)
 		total, come, gone uint64

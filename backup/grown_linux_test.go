@@ -357,6 +357,9 @@ func lettersOf(seen func(i int) bool) string {
 // TestRewrittenFilesAreNotReadTwice changes each message of an mbox in its place,
 // so that no segment is there again.
 func TestRewrittenFilesAreNotReadTwice(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	f.write("mail/alice", lettersOf(func(int) bool { return false }))
 	f.clean()
@@ -369,6 +372,9 @@ func TestRewrittenFilesAreNotReadTwice(t *testing.T) {
 
 // TestSegmentsBehindChangesAreTakenOver changes messages at the beginning, or now and then.
 func TestSegmentsBehindChangesAreTakenOver(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	for name, seen := range map[string]func(int) bool{
 		"at the beginning": func(i int) bool { return i < 150 && i%8 == 0 },
 		"now and then":     func(i int) bool { return i%50 == 0 },

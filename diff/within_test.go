@@ -136,6 +136,9 @@ func TestWithinWhatIsNotMarked(t *testing.T) {
 
 // TestWithinNights lets mboxes change at random, and counts along.
 func TestWithinNights(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	rng := rand.New(rand.NewPCG(3, 4))
 	for round := range 300 {
 		h := newHeads()
