@@ -89,7 +89,7 @@ func (k *killStore) fill(t *testing.T) {
 	t.Helper()
 	rnd := rand.NewChaCha8([32]byte{1})
 	body := make([]byte, 288)
-	for box := range 6 {
+	for box := range 4 {
 		var mbox bytes.Buffer
 		for n := range 50_000 {
 			rnd.Read(body)
