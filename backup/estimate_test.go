@@ -47,6 +47,9 @@ func write(t testing.TB, path string, data []byte) {
 // TestEstimateOfMail wants what the archives of real and generated mail take:
 // between a third and three quarters.
 func TestEstimateOfMail(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	dir := t.TempDir()
 	if _, err := mailgen.Generate(dir, mailgen.Options{Layout: mailgen.Maildir, Messages: 300, Mailboxes: 3, Seed: 5}); err != nil {
 		t.Fatal(err)

@@ -307,6 +307,9 @@ func TestControlFilesAreReadLast(t *testing.T) {
 // A control file that sorts before "cur" waits for messages that the recorder
 // cannot take before it. When there are more than the pipeline holds, it is let go.
 func TestControlFileBeforeCurDoesNotBlock(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	for _, window := range []int{0, 3} {
 		for _, jobs := range []int{1, 3} {
 			f := newFixture(t)
@@ -332,6 +335,9 @@ func TestControlFileBeforeCurDoesNotBlock(t *testing.T) {
 }
 
 func TestHugeNew(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	f.maildir("alice/Maildir", 50)
 	for i := range 300 {

@@ -13,6 +13,9 @@ import (
 )
 
 func TestLockedMbox(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	for name, size := range map[string]uint64{"small": 64 << 20, "large": 0} {
 		f := newFixture(t)
 		f.write("mail/alice", mbox(3))

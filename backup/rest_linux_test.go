@@ -94,6 +94,9 @@ func TestFolderAtRestIsNotListed(t *testing.T) {
 
 // TestWhatFoldersShowIsSeen has every change that a mail server makes.
 func TestWhatFoldersShowIsSeen(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	for what, change := range map[string]func(f *fixture){
 		"delivered": func(f *fixture) { f.write("alice/Maildir/new/9.new", mail("new")) },
 		"seen": func(f *fixture) {
@@ -231,6 +234,9 @@ func (f *fixture) aMaildir(rng *rand.Rand) (n int, path string) {
 
 // A folder whose records cannot be read is listed.
 func TestDamagedRestIsListed(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	f.maildir("alice/Maildir", 300)
 	f.maildir("bob/Maildir", 300)

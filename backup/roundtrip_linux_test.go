@@ -182,6 +182,9 @@ func TestRoundTrip(t *testing.T) {
 // A snapshot says nothing of where the store lies, nor of how it came to be as
 // it is.
 func TestMovedStoreHasTheSameTree(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	oddTree(t, f)
 	f.maildir("alice/Maildir", 5)

@@ -68,6 +68,9 @@ func TestUnchangedStoreIsNotRead(t *testing.T) {
 }
 
 func TestParanoidReadsAll(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	oddTree(t, f)
 	f.maildir("alice/Maildir", 5)
@@ -121,6 +124,9 @@ func TestWhatChangedIsRead(t *testing.T) {
 }
 
 func TestLostParentCache(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	oddTree(t, f)
 	first := f.clean()
@@ -550,6 +556,9 @@ func TestTwoAtOnce(t *testing.T) {
 
 // A snapshot says how its mail differs from its parent's.
 func TestNightIsCounted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	o := mailgen.Options{Layout: mailgen.Maildir, Messages: 600, Mailboxes: 4, Seed: 5}
 	_, err := mailgen.Generate(f.roots[0], o)

@@ -470,6 +470,9 @@ func TestFullStorage(t *testing.T) {
 // A needed piece that is under a mark and stored again counts to its new place,
 // so that the marked pack goes.
 func TestMarkedCopyIsNotCounted(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	for range 8 { // which of the two packs a look-up finds first is a matter of chance
 		f := newFixture(t)
 		f.forget(f.backup("a"))

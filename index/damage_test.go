@@ -107,6 +107,9 @@ func TestDamagedFiles(t *testing.T) {
 }
 
 func TestLostAndStrangeFiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	first := t.TempDir()
 	m := filled(t, first)
 	for i, path := range files(t, first) {
@@ -136,6 +139,9 @@ func TestLostAndStrangeFiles(t *testing.T) {
 
 // A fold needs the generation that is there, so it finds damage before any look-up does.
 func TestDamageFoundByFold(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	dir := t.TempDir()
 	m := filled(t, dir)
 	for _, path := range files(t, dir) {

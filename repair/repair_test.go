@@ -342,6 +342,9 @@ func TestSnapshots(t *testing.T) {
 // A snapshot whose list of mailboxes was lost has an empty one. When that is lost in
 // turn, the snapshot gets another.
 func TestEmptyMapOfMailboxesIsLost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	for range 2 {
 		must(t, f.store.List(t.Context(), "packs/", func(name string, _ int64) error { return f.store.Delete(t.Context(), name) }))
@@ -361,6 +364,9 @@ func TestEmptyMapOfMailboxesIsLost(t *testing.T) {
 // ended, nothing is given up, and when they are back nothing is lost. So it is where there is
 // but one pack, be it in the index.
 func TestNothingIsThere(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	ids, _ := packs(t, f.store)
 	for _, keep := range []int{0, 1} {
@@ -397,6 +403,9 @@ func TestNothingIsThere(t *testing.T) {
 
 // What is lost is told by mailbox.
 func TestLostByMailbox(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	store := f.clone(t)
 	r := f.open(t, store)
@@ -424,6 +433,9 @@ func TestLostByMailbox(t *testing.T) {
 
 // A later backup of the same is whole, and heals snapshots that were not repaired.
 func TestBackupHeals(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	store := f.clone(t)
 	ids, _ := packs(t, store)
@@ -588,6 +600,9 @@ func (f *fixture) wantHeld(t *testing.T, store storage.Store) {
 // A snapshot takes over the hold of the one in whose place it is: one that is damaged
 // as well, and none that is over.
 func TestHolds(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	f.damage(t)
 	f.hold(t)

@@ -42,6 +42,9 @@ func (h *hoard) wantAround(t *testing.T, store storage.Store, lost ...blob.ID) {
 // Who reads around finds all that there is, whichever index objects are damaged, cannot be
 // read, or are gone. Everybody else is told, but for what is gone.
 func TestBrokenIndexObjects(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	h := newHoard(t)
 	names := h.indexes(t)
 	ways := map[string]func(t *testing.T, store *faulty.Store, name string){

@@ -217,6 +217,9 @@ func TestRepairPacksReadsCopies(t *testing.T) {
 // What is damaged in one pack and whole in another under a mark is saved from there,
 // before a prune deletes that.
 func TestRepairPacksSavesWhatIsMarked(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	w := newTwins(t)
 	for _, how := range []string{"clump", "pack"} {
 		for which := range 2 {
@@ -243,6 +246,9 @@ func TestRepairPacksSavesWhatIsMarked(t *testing.T) {
 // Where another pack, be it under a mark, may have what is damaged in one, and cannot
 // be read, a repair stops, and takes nothing away. What is whole in the pack itself is saved.
 func TestRepairPacksBesideUnreadableCopies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	w := newTwins(t)
 	for _, why := range whyUnreadable {
 		for _, marked := range []bool{false, true} {

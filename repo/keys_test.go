@@ -75,6 +75,9 @@ func TestKeys(t *testing.T) {
 }
 
 func TestAConfigThatWentBackIsRefused(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	r := f.open(t)
 	if _, err := r.AddKey(t.Context(), seal.Owner, "x", func(k *seal.Keys) ([]byte, error) { return seal.LockPassphrase(k, "x") }); err != nil {

@@ -185,6 +185,9 @@ func overwrite(t *testing.T, store storage.Store, name string, from, to int) {
 
 // Whatever is damaged of a pack: what can be read is saved, and the rest goes.
 func TestRepairPacks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	h := newHoard(t)
 	for _, c := range packDamages {
 		t.Run(c.name, func(t *testing.T) {

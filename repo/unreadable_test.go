@@ -28,6 +28,9 @@ func wantUnreadable(t *testing.T, what string, err error, pack blob.ID) {
 // A pack that cannot be read is none that is damaged: nothing is noted, and no
 // repair gives up or takes away anything.
 func TestUnreadablePacks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	h := newHoard(t)
 	for _, why := range whyUnreadable {
 		store := faulty.New(copyStore(t, h.base))

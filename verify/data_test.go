@@ -50,6 +50,9 @@ func rotten(t *testing.T, whole *fixture, roles ...string) *fixture {
 // Whatever share is read, all packs have been read after a few runs, and those
 // first that were not for longest.
 func TestSubsets(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	whole := newFixture(t)
 	for _, subset := range []verify.Subset{{Percent: 1}, {Percent: 30}, {Percent: 50}, {Bytes: 1}, {Bytes: 300 << 10}, {Percent: 100}, {}} {
 		path, c := filepath.Join(t.TempDir(), "id", "verified"), newClock()

@@ -158,6 +158,9 @@ func (w *writer) multiplied(levels int) *snapshot.Long {
 // A file of 2^40 items on five pages is read as it is, item by item, in as much memory as
 // any: who reads it can be interrupted, and prune looks at each page once.
 func TestListsThatMultiply(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	w := f.begin(t, f.open(t))
 	w.add("huge", snapshot.Entry{Kind: snapshot.File, Recipe: snapshot.Recipe{Cutter: 1, Long: w.multiplied(5)}})

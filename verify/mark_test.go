@@ -31,6 +31,9 @@ func (f *fixture) noted(t *testing.T) (lines []string) {
 
 // A check notes which packs are damaged, and how far.
 func TestMarks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	whole := newFixture(t)
 	bob := whole.clumps(t, "data1")[1]
 	end := int(bob.Offset + bob.Length)

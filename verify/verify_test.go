@@ -150,6 +150,9 @@ func TestMatrix(t *testing.T) {
 
 // Every part of a pack is damaged in turn.
 func TestPartsOfAPack(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	whole := newFixture(t)
 	clumps := whole.clumps(t, "data1")
 	prefix := seal.PrefixSize(seal.ModePublic)
@@ -197,6 +200,9 @@ func TestPartsOfAPack(t *testing.T) {
 // What has another copy is not lost, and it is said so: where one of two packs with the
 // same pieces is damaged, and where both are, but not at the same pieces.
 func TestDamageOfCopies(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	f.twice(t)
 	const nothing = "nothing is lost: every piece has another sound copy; "
@@ -233,6 +239,9 @@ func TestDamageOfCopies(t *testing.T) {
 
 // However few pieces are looked up at once, the same is found.
 func TestWindows(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	f := newFixture(t)
 	bob := f.clumps(t, "data1")[1]
 	f.replace(t, f.names["data1"], f.get(t, f.names["data1"])[:int(bob.Offset+bob.Length)])
@@ -475,6 +484,9 @@ func TestKeysAgainstConfig(t *testing.T) {
 
 // What the hints say is so.
 func TestHintsHelp(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
 	whole := newFixture(t)
 	repaired := func(t *testing.T, f *fixture) {
 		t.Helper()

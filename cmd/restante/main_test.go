@@ -31,16 +31,11 @@ func TestMain(m *testing.M) {
 }
 
 func TestScript(t *testing.T) {
-	dir, some := "testdata/script", []string(nil)
-	if testing.Short() { // those in which most is done at once
-		dir = ""
-		for _, name := range []string{"backup", "prune", "restore"} {
-			some = append(some, "testdata/script/"+name+".txtar")
-		}
+	if testing.Short() {
+		t.Skip("what runs at the same time are the packages, each of which has its own tests")
 	}
 	testscript.Run(t, testscript.Params{
-		Dir:                 dir,
-		Files:               some,
+		Dir:                 "testdata/script",
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(e *testscript.Env) error {
