@@ -141,7 +141,7 @@ var mutations = []mutation{
 		[]string{"./repo TestUnforgetLooksFirst"}},
 	{"who takes a snapshot back says which", "repo/forget.go", []edit{{
 		"	intent.Operation, intent.Parent = OpUnforget, id\n", "	intent.Operation, intent.Root = OpUnforget, nil\n"}},
-		[]string{"./gc TestUnforgetWhilePruning"}},
+		[]string{"./gc TestUnforgetWhileDeleting"}},
 	{"a forgotten parent is none", "repo/forget.go", []edit{{", {forgottenName(id), false}}", "}"}},
 		[]string{"./repo TestForget TestForgottenKeepsItsName", "./backup TestParentSnapshotGoesMeanwhile"}},
 	{"no key is changed beside a newer config that is damaged", "repo/config.go", []edit{{
