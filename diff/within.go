@@ -51,7 +51,7 @@ func Within(ctx context.Context, src Source, changes []Change) error {
 			damage = cmp.Or(damage, err)
 		case c.mixed():
 			for _, p := range c.Parts {
-				heads = append(heads, p.at().Head.ID)
+				heads = append(heads, p.At().Head.ID)
 			}
 		}
 	}
@@ -75,8 +75,8 @@ func Within(ctx context.Context, src Source, changes []Change) error {
 	return damage
 }
 
-// at returns where the message is, or was.
-func (p *Part) at() *snapshot.MessageAt { return cmp.Or(p.After, p.Before) }
+// At returns where the message is, or was.
+func (p *Part) At() *snapshot.MessageAt { return cmp.Or(p.After, p.Before) }
 
 // mixed reports whether messages came and went.
 func (c *Change) mixed() bool {

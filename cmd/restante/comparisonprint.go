@@ -101,7 +101,7 @@ func (x *change) cells() []string {
 
 // partCells are the cells of a message in a file of several.
 func (x *change) partCells(p *diff.Part) []string {
-	m := cmp.Or(p.After, p.Before)
+	m := p.At()
 	name := fmt.Sprintf("%s at %s", path.Base(x.After.Key.Path()), cli.Number(m.Offset))
 	return []string{string(p.Kind), orOther(x.mailbox), x.folder, "", cli.Size(m.Size), "", name}
 }
@@ -111,7 +111,7 @@ func (x *change) infos() []changeInfo {
 	file := x.info()
 	all := []changeInfo{file}
 	for _, p := range x.Parts {
-		m := cmp.Or(p.After, p.Before)
+		m := p.At()
 		info := file
 		info.Change, info.Size, info.Messages, info.Offset, info.Before = string(p.Kind), m.Size, 0, &m.Offset, nil
 		if p.Kind == diff.Changed {
