@@ -164,21 +164,12 @@ func (o *opened) named(ctx context.Context, out *output, all []listed, damaged u
 			continue
 		}
 		if err != nil && damaged > 0 && !errors.As(err, new(*cli.UsageError)) {
-			if found := o.damagedNamed(ctx, arg); found {
-				result.Snapshots = append(result.Snapshots, forgetRecord{ID: arg, Forget: true, Reasons: []string{}})
-				continue
-			}
-			return damagedOutcome(err.Error()+"; a damaged one is named by its whole ID", damaged)
+			err = o.damagedNamed(ctx, arg, damaged, err, result)
+		} else if err == nil {
+			err = result.addNamed(all[slices.IndexFunc(all, func(l listed) bool { return l.id == s.ID })])
 		}
 		if err != nil {
 			return err
-		}
-		found := all[slices.IndexFunc(all, func(l listed) bool { return l.id == s.ID })]
-		if found.hold != nil {
-			return &heldError{found.id, holdText(found.hold)}
-		}
-		if !slices.ContainsFunc(result.Snapshots, func(r forgetRecord) bool { return r.ID == found.id }) {
-			result.add(found, true, nil)
 		}
 	}
 	return nil
@@ -199,14 +190,23 @@ func (o *opened) isForgotten(ctx context.Context, id string) (found bool) {
 	return found
 }
 
-// damagedNamed reports whether there is a damaged snapshot with this ID.
-func (o *opened) damagedNamed(ctx context.Context, id string) (found bool) {
+// damagedNamed takes the damaged snapshot with this whole ID, unless that is held. If there
+// is none its error is the outcome, with what kept another from being found.
+func (o *opened) damagedNamed(ctx context.Context, id string, damaged uint64, cause error, result *forgetResult) error {
+	var found []listed
 	_ = o.EachSnapshot(ctx, func(obj repo.SnapshotObject, err error) error {
-		_, err = decode(obj, err)
-		found = found || isDamage(err) && obj.ID.String() == id
+		if _, err = decode(obj, err); isDamage(err) && obj.ID.String() == id {
+			found = []listed{{id: id}}
+		}
 		return nil
 	})
-	return found
+	if len(found) == 0 {
+		return damagedOutcome(cause.Error()+"; a damaged one is named by its whole ID", damaged)
+	}
+	if err := o.addHolds(ctx, found, o.Now()); err != nil {
+		return err
+	}
+	return result.addNamed(found[0])
 }
 
 // forgetAll forgets what is to go. When it is interrupted what is forgotten stays so,

@@ -156,8 +156,23 @@ func (o *forgetOptions) rules() string {
 
 // add notes what is decided about a snapshot.
 func (r *forgetResult) add(s listed, forget bool, reasons []string) {
-	r.Snapshots = append(r.Snapshots, forgetRecord{ID: s.id, Time: timestamp(s.record.Started), Store: s.record.Store, Host: s.record.Host,
-		Tags: append([]string{}, s.record.Tags...), Forget: forget, Reasons: append([]string{}, reasons...), marks: s.marks(), began: s.record.Started.Go()})
+	add := forgetRecord{ID: s.id, Tags: []string{}, Forget: forget, Reasons: append([]string{}, reasons...)}
+	if rec := s.record; rec != nil { // else it is damaged
+		add.Time, add.began, add.marks = timestamp(rec.Started), rec.Started.Go(), s.marks()
+		add.Store, add.Host, add.Tags = rec.Store, rec.Host, append(add.Tags, rec.Tags...)
+	}
+	r.Snapshots = append(r.Snapshots, add)
+}
+
+// addNamed adds a snapshot that is to be forgotten by its ID, once. It is an error if it is held.
+func (r *forgetResult) addNamed(s listed) error {
+	if s.hold != nil {
+		return &heldError{s.id, holdText(s.hold)}
+	}
+	if !slices.ContainsFunc(r.Snapshots, func(r forgetRecord) bool { return r.ID == s.id }) {
+		r.add(s, true, nil)
+	}
+	return nil
 }
 
 // forgotten returns the snapshots that are forgotten, or would be.

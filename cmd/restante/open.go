@@ -179,7 +179,7 @@ func (w warnings) Write(b []byte) (int, error) {
 type listed struct {
 	id     string
 	size   int64
-	record *snapshot.Snapshot
+	record *snapshot.Snapshot // nil for a damaged one that is named
 
 	hold      *repo.Hold            // set by addHolds, if there is one
 	forgotten *repo.ForgottenObject // of a snapshot that is forgotten
