@@ -26,6 +26,12 @@ func (r *Repository) ReadAround() {
 	r.around = true
 }
 
+func (r *Repository) readsAround() bool {
+	r.syncMu.Lock()
+	defer r.syncMu.Unlock()
+	return r.around
+}
+
 // syncNames makes the index know the index objects named by names, and nothing else. Who
 // reads around leaves out those that cannot be used; flaw says what is wrong with one
 // that has been left out already, nil for none.

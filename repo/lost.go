@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"maps"
-	"path"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -287,20 +285,4 @@ func (r *Repository) sweep(ctx context.Context) {
 			r.warnf("removing what interrupted sessions left: %v", err)
 		}
 	}
-}
-
-// listPacks returns the packs that are there, and the size of each.
-func (r *Repository) listPacks(ctx context.Context) (map[blob.ID]int64, error) {
-	sizes := map[blob.ID]int64{}
-	err := listNames(ctx, r.store, "packs/", func(name string, size int64) error {
-		id, err := blob.ParseID(path.Base(name))
-		if err == nil && packName(id) == name {
-			sizes[id] = size
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, fmt.Errorf("listing packs: %w", err)
-	}
-	return sizes, nil
 }

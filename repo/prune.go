@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path"
+	"maps"
 	"slices"
 
 	"restante/blob"
@@ -87,7 +87,7 @@ func (r *Repository) EndedItself(ctx context.Context, id seal.Session) (bool, er
 // LikeTombstone reports whether what ended the session begins as a tombstone does. Where it is
 // damaged nobody can know that it is one.
 func (r *Repository) LikeTombstone(ctx context.Context, id seal.Session) (bool, error) {
-	header, err := r.store.Get(ctx, snapshotName(id), 0, seal.HeaderSize, nil)
+	header, err := get(ctx, r.store, snapshotName(id), 0, seal.HeaderSize, nil)
 	if err != nil {
 		return false, err
 	}
@@ -143,27 +143,17 @@ type IndexHead struct {
 
 // IndexObjects returns the heads of all index objects.
 func (r *Repository) IndexObjects(ctx context.Context) ([]IndexHead, error) {
-	var heads []IndexHead
-	err := listNames(ctx, r.store, "index/", func(name string, size int64) error {
-		if id, err := blob.ParseID(path.Base(name)); err == nil {
-			heads = append(heads, IndexHead{ID: id, Size: size})
-		}
-		return nil
-	})
+	sizes, err := r.listIndexes(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("listing the index: %w", err)
+		return nil, err
 	}
-	slices.SortFunc(heads, func(a, b IndexHead) int { return a.ID.Compare(b.ID) })
-	known := heads[:0]
-	for _, h := range heads {
-		packs, ok := r.index.ObjectPacks(h.ID)
-		if !ok {
-			continue // it came since the index was read
+	var heads []IndexHead
+	for _, id := range slices.SortedFunc(maps.Keys(sizes), blob.ID.Compare) {
+		if packs, ok := r.index.ObjectPacks(id); ok { // else it came since the index was read
+			heads = append(heads, IndexHead{ID: id, Size: sizes[id], Packs: packs})
 		}
-		h.Packs = packs
-		known = append(known, h)
 	}
-	return known, nil
+	return heads, nil
 }
 
 // WithoutPacks takes packs out of an index object: it puts one without them,

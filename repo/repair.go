@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"restante/blob"
 	"restante/index"
@@ -96,15 +95,9 @@ func (r *Repository) repair(ctx context.Context, operation string, opts RepairOp
 // session that ends meanwhile puts its packs first, so that none that is named
 // seems to be gone.
 func (p *repairer) survey(ctx context.Context) error {
-	sizes := map[blob.ID]int64{}
-	err := listNames(ctx, p.r.store, "index/", func(name string, size int64) error {
-		if id, err := blob.ParseID(strings.TrimPrefix(name, "index/")); err == nil {
-			sizes[id] = size
-		}
-		return nil
-	})
+	sizes, err := p.r.listIndexes(ctx)
 	if err != nil {
-		return fmt.Errorf("listing the index: %w", err)
+		return err
 	}
 	for _, id := range slices.SortedFunc(maps.Keys(sizes), blob.ID.Compare) {
 		o, err := p.open(ctx, id, sizes[id])

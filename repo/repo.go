@@ -7,8 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"log"
+	"maps"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -71,20 +71,6 @@ func get(ctx context.Context, store storage.Store, name string, offset, length i
 		return nil, &UnreadableError{Object: name, Err: err}
 	}
 	return data, err
-}
-
-// listNames is the List of a store; an error of the store's own, which is not fn's and does not
-// say that bytes are missing, or that the context is done, is an UnreadableError that names prefix.
-func listNames(ctx context.Context, store storage.Store, prefix string, fn func(name string, size int64) error) error {
-	var stopped error
-	err := store.List(ctx, prefix, func(name string, size int64) error {
-		stopped = fn(name, size)
-		return stopped
-	})
-	if err == nil || stopped != nil || ctx.Err() != nil || isLoss(err) {
-		return err
-	}
-	return &UnreadableError{Object: prefix, Err: err}
 }
 
 // A Repository is an open repository. Its methods may be called by several
@@ -331,22 +317,18 @@ func (r *Repository) resync(ctx context.Context, own map[blob.ID]*index.Object) 
 }
 
 func (r *Repository) readIndexes(ctx context.Context, own map[blob.ID]*index.Object) error {
-	var names []blob.ID
-	var flaw error
-	err := listNames(ctx, r.store, "index/", func(name string, size int64) error {
-		id, err := blob.ParseID(strings.TrimPrefix(name, "index/"))
-		switch {
-		case err != nil: // not an object of ours; check names it
-		case size > maxIndexObject:
-			flaw = &DamageError{Object: name, Err: errIndex}
-		default:
-			names = append(names, id)
-		}
-		return nil
-	})
+	sizes, err := r.listIndexes(ctx)
 	if err != nil {
-		return fmt.Errorf("listing the index: %w", err)
+		return err
 	}
+	var flaw error
+	for id, size := range sizes {
+		if size > maxIndexObject {
+			flaw = &DamageError{Object: indexName(id), Err: errIndex}
+			delete(sizes, id)
+		}
+	}
+	names := slices.SortedFunc(maps.Keys(sizes), blob.ID.Compare)
 	return r.syncNames(ctx, names, flaw, func(ctx context.Context, id blob.ID) (*index.Object, error) {
 		if o, ok := own[id]; ok {
 			delete(own, id) // the index keeps this function, and o takes much memory

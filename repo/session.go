@@ -103,7 +103,7 @@ type donePack struct {
 // Begin starts a session: it puts the intent, and refuses with a LockedError
 // when another live process on this machine works on the same store.
 func (r *Repository) Begin(ctx context.Context, opts SessionOptions) (*Session, error) {
-	if r.around {
+	if r.readsAround() {
 		return nil, errors.New("beginning a session: the repository was opened to read around damage")
 	}
 	s, err := r.announce(ctx, opts)
