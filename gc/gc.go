@@ -3,10 +3,10 @@
 // The rules by which nothing is lost are part of the format: see "Deleting" in
 // package repo. A prune goes by these steps:
 //
-//  1. It ends sessions that are dead: their process is gone from this machine,
-//     or they were open for so long since this machine saw them first, or the user
+//  1. It refuses where a snapshot is held and missing. It ends sessions that are dead: their process is
+//     gone from this machine, or they were open for so long since this machine saw them first, or the user
 //     names them. A tombstone takes the place of their snapshot.
-//  2. It refuses where a snapshot is held and missing. It lists packs, then snapshots, then sessions, and finds what is needed.
+//  2. It lists packs, then snapshots, then sessions, and finds what is needed.
 //  3. It marks packs that nothing needed was found in, and packs that are worth
 //     rewriting after what is needed of them has been copied.
 //  4. It lists snapshots and sessions again, and finds what the new ones need.
@@ -281,6 +281,10 @@ func (p *pruner) run(ctx context.Context) error {
 	if err := p.readMarks(ctx); err != nil {
 		return err
 	}
+	// First: a tombstone would take the name of the snapshot that is missing, and hide that.
+	if err := p.checkHeld(ctx); err != nil {
+		return err
+	}
 	if err := p.endDead(ctx); err != nil {
 		return err
 	}
@@ -288,9 +292,6 @@ func (p *pruner) run(ctx context.Context) error {
 		return err
 	}
 	if err := p.checkSnapshots(ctx); err != nil {
-		return err
-	}
-	if err := p.checkHeld(ctx); err != nil {
 		return err
 	}
 	if err := p.observe(ctx); err != nil {

@@ -698,6 +698,38 @@ func TestHeldSnapshotIsMissing(t *testing.T) {
 	f.sound(kept)
 }
 
+// TestTombstoneHidesNoHeldSnapshot: the session of a snapshot that was lost before the
+// first prune after it looks as if it had died. A tombstone would take the snapshot's
+// name, so that the next run misses nothing.
+func TestTombstoneHidesNoHeldSnapshot(t *testing.T) {
+	f := newFixture(t)
+	lost, kept := f.backup("a", "b"), f.backup("b", "c")
+	if _, err := f.open().Hold(t.Context(), repo.Hold{Snapshot: lost.s.ID(), Reason: "a test"}); err != nil {
+		t.Fatal(err)
+	}
+	id := lost.s.ID().String()
+	record, err := f.store.Store.Get(t.Context(), "snapshots/"+id, 0, -1, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.delete("snapshots/" + id)
+	before := f.names("")
+	for range 3 {
+		_, err := f.prune(gc.Elsewhere, func(o *gc.Options) { o.Drop = []string{id} })
+		if !errors.Is(err, repo.ErrHeldLost) {
+			t.Errorf("prune: %v", err)
+		}
+	}
+	if after := f.names(""); !slices.Equal(after, before) {
+		t.Errorf("there were %q and are %q", before, after)
+	}
+	if err := f.store.Store.Put(t.Context(), "snapshots/"+id, record); err != nil {
+		t.Fatal(err)
+	}
+	f.mustPrune()
+	f.sound(lost, kept)
+}
+
 // A dry run tells what would go if snapshots were forgotten; another run does not listen to that.
 func TestAsIfForgotten(t *testing.T) {
 	f := newFixture(t)

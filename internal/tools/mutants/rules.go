@@ -167,7 +167,7 @@ var mutations = []mutation{
 
 	// A prune.
 	{"packs are listed before snapshots", "gc/gc.go", []edit{{
-		"	if err := p.listPacks(ctx); err != nil {\n		return err\n	}\n	if err := p.checkSnapshots(ctx); err != nil {\n		return err\n	}\n	if err := p.checkHeld(ctx); err != nil {\n		return err\n	}\n	if err := p.observe(ctx); err != nil {\n		return err\n	}\n",
+		"	if err := p.listPacks(ctx); err != nil {\n		return err\n	}\n	if err := p.checkSnapshots(ctx); err != nil {\n		return err\n	}\n	if err := p.observe(ctx); err != nil {\n		return err\n	}\n",
 		"	if err := p.observe(ctx); err != nil {\n		return err\n	}\n	if err := p.listPacks(ctx); err != nil {\n		return err\n	}\n"}},
 		[]string{"./gc TestBackupsWhilePruning"}},
 	{"snapshots are listed before sessions", "gc/observe.go", []edit{{
@@ -186,6 +186,9 @@ var mutations = []mutation{
 	{"where a held snapshot is missing nothing goes", "gc/gc.go", []edit{{
 		"	if err := p.checkHeld(ctx); err != nil {\n		return err\n	}\n", ""}},
 		[]string{"./gc TestHeldSnapshotIsMissing"}},
+	{"no tombstone hides that a held snapshot is missing", "gc/gc.go", []edit{{
+		"	if err := p.checkHeld(ctx); err != nil {\n		return err\n	}\n	if err := p.endDead(ctx); err != nil {\n		return err\n	}\n", "	if err := p.endDead(ctx); err != nil {\n		return err\n	}\n	if err := p.checkHeld(ctx); err != nil {\n		return err\n	}\n"}},
+		[]string{"./gc TestTombstoneHidesNoHeldSnapshot"}},
 	{"what is left of a hold goes before the forgotten record", "gc/sweep.go", []edit{{
 		"	if _, err := p.r.Release(ctx, id); err != nil {\n		return err\n	}\n", ""}},
 		[]string{"./gc TestHeldSnapshotIsMissing"}},
