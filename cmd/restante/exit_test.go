@@ -9,6 +9,7 @@ import (
 	"syscall"
 	"testing"
 
+	"restante/gc"
 	"restante/repo"
 	"restante/restore"
 	"restante/snapshot"
@@ -151,5 +152,17 @@ func TestOneCauseIsNotToldOfForEveryFile(t *testing.T) {
 	}
 	if c.damaged != 7+30 {
 		t.Errorf("%d are the repository's fault", c.damaged)
+	}
+}
+
+// TestDamageThatPruneMet: what stays is named, and once who says what helps.
+func TestDamageThatPruneMet(t *testing.T) {
+	if err := pruneDamage(&gc.Report{}); err != nil {
+		t.Error(err)
+	}
+	err := pruneDamage(&gc.Report{Damaged: []string{"pack a is damaged", "pack b is damaged"}})
+	want := "pack a is damaged; its pack stays\npack b is damaged; its pack stays; restante check --read-data says what helps"
+	if err == nil || err.Error() != want {
+		t.Errorf("it is %v", err)
 	}
 }

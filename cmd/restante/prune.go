@@ -156,6 +156,9 @@ func pruneDamage(r *gc.Report) error {
 	for _, text := range r.Damaged {
 		lines = append(lines, cli.Line(text)+"; its pack stays")
 	}
+	if len(r.Damaged) > 0 {
+		lines[len(lines)-1] += "; restante check --read-data says what helps"
+	}
 	if lines == nil {
 		return nil
 	}
