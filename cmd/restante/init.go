@@ -60,7 +60,9 @@ func (a *app) runInit(ctx context.Context, out *output, passwordFile string) err
 	if out.json {
 		return out.object(made)
 	}
-	fmt.Fprintf(out, "repository %s is ready in %q\n", made.ID[:8], path)
+	if !out.quiet {
+		fmt.Fprintf(out, "repository %s is ready in %q\n", made.ID[:8], path)
+	}
 	out.note("Keep the password safe, away from this machine too: whoever loses it loses the backup.")
 	out.note("Whoever can write to this folder can also delete what is in it: keep a second copy where this machine cannot write.")
 	return nil
