@@ -104,10 +104,19 @@ func (q Query) byRank(newestFirst []Snapshot, rank string) (Snapshot, error) {
 		return Snapshot{}, Usagef("cannot read the snapshot %q: %w", q.Snapshot, err)
 	}
 	if n >= len(newestFirst) {
-		return Snapshot{}, fmt.Errorf("selecting snapshot %s: there is no such one, the oldest is latest~%d: %s",
-			q.Snapshot, len(newestFirst)-1, newestFirst[len(newestFirst)-1])
+		return Snapshot{}, q.tooOld(newestFirst)
 	}
 	return newestFirst[n], nil
+}
+
+// tooOld is the error of a rank that is higher than that of the oldest snapshot.
+func (q Query) tooOld(newestFirst []Snapshot) error {
+	oldest := newestFirst[len(newestFirst)-1]
+	if len(newestFirst) == 1 {
+		return fmt.Errorf("selecting %s: there is one snapshot only, which is latest: %s", q.Snapshot, oldest)
+	}
+	return fmt.Errorf("selecting %s: there are %d snapshots only, the oldest is latest~%d: %s; restante snapshots lists them",
+		q.Snapshot, len(newestFirst), len(newestFirst)-1, oldest)
 }
 
 func (q Query) byID(matching []Snapshot) (Snapshot, error) {
