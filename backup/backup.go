@@ -93,8 +93,9 @@ type Options struct {
 
 	// Ready, if not nil, is called before anything is written. First says that
 	// the store has no snapshot that can be read; with a key that cannot read
-	// snapshots it is false. Its error ends the run.
-	Ready func(first bool) error
+	// snapshots it is false. Last is the store's newest snapshot, or nil if none can
+	// be read. Its error ends the run.
+	Ready func(first bool, last *snapshot.Snapshot) error
 
 	CacheDir string
 	Progress *Progress    // may be nil
@@ -227,7 +228,7 @@ func Run(ctx context.Context, r *repo.Repository, opts Options) (*Result, error)
 		return nil, shrink
 	}
 	if opts.Ready != nil {
-		if err := opts.Ready(last.none); err != nil {
+		if err := opts.Ready(last.none, last.record); err != nil {
 			return nil, err
 		}
 	}

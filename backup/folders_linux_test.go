@@ -151,8 +151,11 @@ func TestReadyIsAskedBeforeABackup(t *testing.T) {
 	o := f.options()
 	full := errors.New("it does not fit")
 	var asked []bool
-	o.Ready = func(first bool) error {
+	o.Ready = func(first bool, last *snapshot.Snapshot) error {
 		asked = append(asked, first)
+		if first != (last == nil) {
+			t.Errorf("first is %v, and the last snapshot %v", first, last)
+		}
 		if first {
 			return full
 		}

@@ -16,7 +16,8 @@ import (
 
 // A previous is what is known of the newest snapshot of this store.
 type previous struct {
-	none      bool // there is none, as far as can be known
+	none      bool               // there is none, as far as can be known
+	record    *snapshot.Snapshot // nil if it cannot be read
 	mailboxes int
 	byRoot    []int // of Store.Roots; nil if it had other roots, or only one
 	leftOut   int   // snapshots that could not be read; the newest may be among them
@@ -55,6 +56,7 @@ func (run *run) lastSnapshot(ctx context.Context) (last previous, err error) {
 		last.none, last.leftOut = true, run.repo.LeftOut()
 		return last, nil
 	}
+	last.record = newest
 	last.mailboxes = int(newest.Mailboxes.Counts.Entries)
 	last.byRoot, err = run.countByRoot(ctx, newest)
 	return last, err

@@ -17,6 +17,7 @@ import (
 	"restante/internal/glob"
 	"restante/mailstore"
 	"restante/repo"
+	"restante/snapshot"
 	"restante/storage"
 	"restante/storage/dryrun"
 )
@@ -124,7 +125,14 @@ func runBackup(ctx context.Context, out *output, a *app, o *backupOptions, args 
 		return err
 	}
 	opts.CacheDir, opts.Skip, opts.Warn = r.cache, []string{r.cache, r.path}, r.warn
-	opts.Ready = func(first bool) error { return fit.check(ctx, out, r, opts, first) }
+	told := false // when the store is found locked and tried again
+	opts.Ready = func(first bool, last *snapshot.Snapshot) error {
+		if !told {
+			r.tellClashes(ctx, out, opts.Store.Clashes, first, last)
+		}
+		told = true
+		return fit.check(ctx, out, r, opts, first)
+	}
 	result, err := runOnce(ctx, out, r, o, opts)
 	var shrunk *backup.ShrinkError
 	if errors.As(err, &shrunk) {

@@ -74,6 +74,9 @@ func (a *app) runInspect(ctx context.Context, out *output, opts mailstore.Option
 	if err != nil {
 		return err
 	}
+	for _, c := range store.Clashes {
+		out.warn("%s", clashText(c))
+	}
 	survey, err := store.Survey(ctx)
 	if err != nil {
 		return err

@@ -10,15 +10,18 @@ import (
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"restante/cmd/restante/internal/cli"
 	"restante/mailstore"
+	"restante/snapshot"
 )
 
-// detectStore finds the mailboxes below the paths, and tells what is odd.
+// detectStore finds the mailboxes below the paths, and tells what is odd, but for
+// [mailstore.Store.Clashes].
 func detectStore(ctx context.Context, out *output, paths []string, opts mailstore.Options) (*mailstore.Store, error) {
 	roots := make([]string, len(paths))
 	for i, p := range paths {
@@ -44,10 +47,33 @@ func detectStore(ctx context.Context, out *output, paths []string, opts mailstor
 	if store.PatternUnused {
 		out.warn("--name-pattern %s matches nothing in the store; mailboxes are named by guess", opts.NamePattern)
 	}
-	for _, c := range store.Clashes {
-		out.warn("several homes would be called %q; they are called %s", c.Name, strings.Join(c.Names, ", "))
-	}
 	return store, nil
+}
+
+// tellClashes says how homes are called of which several would have one name. What the
+// last snapshot has by such a name is no news to warn of each night; nor is
+// it where that cannot be known, as with a key that cannot read.
+func (o *opened) tellClashes(ctx context.Context, out *output, clashes []mailstore.Clash, first bool, last *snapshot.Snapshot) {
+	for _, c := range clashes {
+		known := !first
+		if last != nil {
+			before := snapshot.OpenMailboxes(o, last.Mailboxes)
+			known = slices.ContainsFunc(c.Names, func(name string) bool {
+				_, found, err := before.Get(ctx, name)
+				return err == nil && found
+			})
+		}
+		if known {
+			out.note("%s", clashText(c))
+		} else {
+			out.warn("%s", clashText(c))
+		}
+	}
+}
+
+// clashText says how homes are called of which several would have one name.
+func clashText(c mailstore.Clash) string {
+	return fmt.Sprintf("several homes would be called %q; they are called %s", c.Name, strings.Join(c.Names, ", "))
 }
 
 // storeName is what a store is called that the user gave no name.
