@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,6 +38,7 @@ type restoreJSON struct {
 	FailedAre    []failedPath `json:"failed_paths" doc:"the first 10,000 of them; for all that were in one damaged list, one:"`
 	OwnersNotSet uint64       `json:"owners_not_set" doc:"paths whose owner this user may not set"`
 	NotSet       uint64       `json:"not_set" doc:"paths that lack other attributes"`
+	Interrupted  bool         `json:"interrupted" doc:"it was interrupted before the end; --resume goes on"`
 	Seconds      float64      `json:"seconds" doc:"how long it took"`
 }
 
@@ -115,10 +117,12 @@ func runRestore(ctx context.Context, out *output, a *app, o *restoreOptions, arg
 	warned := newCauses(out)
 	result, err := restoreParts(ctx, out, r, s, o, restore.Options{Target: target, Parts: parts, Warn: warned.warn}, want)
 	warned.end()
-	if err != nil {
+	if err != nil && ctx.Err() == nil {
 		return err
 	}
-	return printRestore(out, o, s, result, warned.damaged, time.Since(started))
+	// What an interrupted one has done it says, too; its error is that it was interrupted.
+	printed := printRestore(out, o, s, result, warned.damaged, time.Since(started), err != nil)
+	return cmp.Or(err, printed)
 }
 
 // check refuses options that make no sense together.
@@ -201,13 +205,17 @@ func checkTarget(target string, want snapshot.Counts, o *restoreOptions) error {
 
 // printRestore prints what was done, and returns the outcome that the exit
 // code tells.
-func printRestore(out *output, o *restoreOptions, s listed, r restore.Result, damaged uint64, took time.Duration) error {
+func printRestore(out *output, o *restoreOptions, s listed, r restore.Result, damaged uint64, took time.Duration, interrupted bool) error {
 	j := restoreJSON{Snapshot: s.id, Target: o.target, Files: r.Files, Bytes: r.Bytes, Skipped: r.Skipped, Failed: r.Failures,
-		FailedAre: []failedPath{}, OwnersNotSet: r.OwnersNotSet, NotSet: r.NotSet, Seconds: took.Seconds()}
+		FailedAre: []failedPath{}, OwnersNotSet: r.OwnersNotSet, NotSet: r.NotSet, Interrupted: interrupted, Seconds: took.Seconds()}
 	for _, f := range r.Failed {
 		j.FailedAre = append(j.FailedAre, failedPath{f.Path, exactBytes(f.Path), f.Err.Error()})
 	}
-	text := fmt.Sprintf("restored %s, %s, to %s in %s\n", cli.Count(r.Files, "file", "files"), cli.Size(r.Bytes), cli.Name(o.target), cli.Duration(took))
+	text := fmt.Sprintf("restored %s, %s, to %s in %s", cli.Count(r.Files, "file", "files"), cli.Size(r.Bytes), cli.Name(o.target), cli.Duration(took))
+	if interrupted {
+		text += ", until it was interrupted"
+	}
+	text += "\n"
 	if r.Skipped > 0 {
 		text += cli.Count(r.Skipped, "file was", "files were") + " identical already\n"
 	}
