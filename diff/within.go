@@ -28,8 +28,9 @@ type Source interface {
 
 // Within finds out which messages came, went and were changed in the files of
 // several messages that changed. A message is the same if it begins with the
-// same piece, which has its header; where some came and some went in one file, the
-// headers of these are read, and those with one Message-ID are one message that
+// same piece, which has its header, and has the same pieces behind that, if these
+// were cut by one version; where some came and some went in one file, the
+// headers of these are read, and those with one Message-ID, or one piece, are one message that
 // was changed: programs keep flags there. It costs the recipes of these files
 // and the headers of such messages. Of a file whose recipes do not say where
 // messages begin nothing is found out. The error is that of ctx or of src, else
@@ -68,7 +69,7 @@ func Within(ctx context.Context, src Source, changes []Change) error {
 		if c := &changes[i]; c.mixed() {
 			c.join(func(m *snapshot.MessageAt) string {
 				j, _ := slices.BinarySearchFunc(heads, m.Head.ID, blob.ID.Compare)
-				return names[j]
+				return cmp.Or(names[j], "\x00"+string(m.Head.ID[:])) // which is no Message-ID
 			})
 		}
 	}
@@ -84,23 +85,34 @@ func (c *Change) mixed() bool {
 	return has(Added) && has(Removed)
 }
 
-// compare sets Parts to the messages that came and went. Of messages that begin
-// with the same piece as many are still there as both files have.
+// compare sets Parts to the messages that came and went. Of messages that are the
+// same as many are still there as both files have.
 func (c *Change) compare(ctx context.Context, loader snapshot.Loader) error {
-	left := map[blob.ID]int{} // of the messages before
+	type content struct {
+		head blob.ID
+		rest uint64
+	}
+	oneVersion := c.Before.entry.Recipe.Cutter == c.After.entry.Recipe.Cutter
+	of := func(m *snapshot.MessageAt) content {
+		if !oneVersion {
+			return content{head: m.Head.ID}
+		}
+		return content{m.Head.ID, m.Rest}
+	}
+	left := map[content]int{} // of the messages before
 	for m, err := range snapshot.Messages(ctx, loader, c.Before.entry) {
 		if err != nil || m.Head.Size == 0 {
 			return cmp.Or(err, snapshot.ErrUnmarked)
 		}
-		left[m.Head.ID]++
+		left[of(&m)]++
 	}
 	var parts []Part
 	for m, err := range snapshot.Messages(ctx, loader, c.After.entry) {
 		switch {
 		case err != nil || m.Head.Size == 0:
 			return cmp.Or(err, snapshot.ErrUnmarked)
-		case left[m.Head.ID] > 0:
-			left[m.Head.ID]--
+		case left[of(&m)] > 0:
+			left[of(&m)]--
 		default:
 			parts = append(parts, Part{Kind: Added, After: &m})
 		}
@@ -109,8 +121,8 @@ func (c *Change) compare(ctx context.Context, loader snapshot.Loader) error {
 		if err != nil {
 			return err
 		}
-		if left[m.Head.ID] > 0 {
-			left[m.Head.ID]--
+		if left[of(&m)] > 0 {
+			left[of(&m)]--
 			parts = append(parts, Part{Kind: Removed, Before: &m})
 		}
 	}
@@ -123,7 +135,7 @@ func (c *Change) compare(ctx context.Context, loader snapshot.Loader) error {
 func (c *Change) join(name func(*snapshot.MessageAt) string) {
 	gone := map[string][]*snapshot.MessageAt{}
 	for _, p := range c.Parts {
-		if p.Kind == Removed && name(p.Before) != "" {
+		if p.Kind == Removed {
 			gone[name(p.Before)] = append(gone[name(p.Before)], p.Before)
 		}
 	}

@@ -14,8 +14,9 @@ import (
 	"restante/snapshot"
 )
 
-// A letter is a message of an mbox: its Message-ID, and what else is in its header.
-type letter struct{ id, rest string }
+// A letter is a message of an mbox: its Message-ID, what else is in its header, and
+// its body if that is one of its own.
+type letter struct{ id, rest, body string }
 
 func (l letter) head() blob.ID { return blob.NameOf([]byte(l.id + " " + l.rest)) }
 
@@ -44,6 +45,9 @@ func (h *heads) mbox(letters []letter) snapshot.Entry {
 		h.ids[l.head()] = l.id
 		e.Recipe.Items = append(e.Recipe.Items, snapshot.Item{Kind: snapshot.PieceItem, Piece: snapshot.Piece{ID: l.head(), Size: 100, Head: true}},
 			snapshot.Item{Kind: snapshot.LiteralItem, Literal: []byte("hello\n\n")})
+		if l.body != "" {
+			e.Recipe.Items = append(e.Recipe.Items, snapshot.Item{Kind: snapshot.PieceItem, Piece: snapshot.Piece{ID: blob.NameOf([]byte(l.body)), Size: 1000}})
+		}
 	}
 	e.Size = e.Recipe.Length()
 	return e
@@ -79,8 +83,9 @@ func (h *heads) between(t *testing.T, before, after snapshot.Entry) (diff.Change
 func newHeads() *heads { return &heads{pages: pages{}, ids: map[blob.ID]string{}} }
 
 func TestWithin(t *testing.T) {
-	a, b, c, same := letter{"a", ""}, letter{"b", ""}, letter{"c", ""}, letter{"", "no ID"}
-	seen := func(l letter) letter { return letter{l.id, "Status: RO"} }
+	a, b, c, same := letter{id: "a"}, letter{id: "b"}, letter{id: "c"}, letter{rest: "no ID"}
+	long, other := letter{id: "d", body: "one"}, letter{id: "d", body: "two"}
+	seen := func(l letter) letter { return letter{id: l.id, rest: "Status: RO"} }
 	for _, tt := range []struct {
 		name          string
 		before, after []letter
@@ -96,6 +101,8 @@ func TestWithin(t *testing.T) {
 		{"a copy went", []letter{a, a, b}, []letter{a, b}, "removed -0", diff.Sums{Removed: 1}, 0},
 		{"copies got other flags", []letter{a, a}, []letter{seen(a), seen(a), seen(a)}, "changed -0 +0, changed -107 +107, added +214", diff.Sums{Changed: 2, Added: 1}, 2},
 		{"no Message-ID", []letter{same, a}, []letter{seen(same), a}, "added +0, removed -0", diff.Sums{Added: 1, Removed: 1}, 2},
+		{"another body, and one came", []letter{long, a}, []letter{other, a, b}, "changed -0 +0, added +1214", diff.Sums{Changed: 1, Added: 1}, 2},
+		{"another body of what has no Message-ID", []letter{{body: "one"}, a}, []letter{{body: "two"}, a}, "changed -0 +0", diff.Sums{Changed: 1}, 1},
 		{"another order", []letter{a, b}, []letter{b, a}, "", diff.Sums{Changed: 1}, 0},
 		{"all went", []letter{a}, nil, "removed -0", diff.Sums{Removed: 1}, 0},
 		{"one message, other flags", []letter{a}, []letter{seen(a)}, "", diff.Sums{Changed: 1}, 2},
@@ -126,11 +133,22 @@ func TestWithinWhatIsNotMarked(t *testing.T) {
 	if len(change.Parts) > 0 || sums != (diff.Sums{Removed: 2}) {
 		t.Errorf("%+v, %+v", change.Parts, sums)
 	}
-	owner := h.mbox([]letter{{"a", ""}, {"b", ""}})
+	owner := h.mbox([]letter{{id: "a"}, {id: "b"}})
 	other := owner
 	other.UID = 7
 	if change, sums := h.between(t, owner, other); len(change.Parts) > 0 || sums != (diff.Sums{Changed: 1}) {
 		t.Errorf("another owner: %+v, %+v", change.Parts, sums)
+	}
+}
+
+// Another version of the cutter may cut the same body into other pieces.
+func TestWithinOtherCuts(t *testing.T) {
+	h := newHeads()
+	before := h.mbox([]letter{{id: "a", body: "cut so"}})
+	after := h.mbox([]letter{{id: "a", body: "and so"}, {id: "b"}})
+	after.Recipe.Cutter++
+	if change, sums := h.between(t, before, after); len(change.Parts) != 1 || sums != (diff.Sums{Added: 1}) {
+		t.Errorf("%+v, %+v", change.Parts, sums)
 	}
 }
 
@@ -145,7 +163,7 @@ func TestWithinNights(t *testing.T) {
 		var before, after []letter
 		var want diff.Sums
 		for i := range 1 + rng.IntN(60) {
-			l := letter{fmt.Sprint(i), ""}
+			l := letter{id: fmt.Sprint(i)}
 			before = append(before, l)
 			switch rng.IntN(6) {
 			case 0:
@@ -158,7 +176,7 @@ func TestWithinNights(t *testing.T) {
 			after = append(after, l)
 		}
 		for i := range rng.IntN(20) {
-			after = append(after, letter{fmt.Sprint("new ", i), ""})
+			after = append(after, letter{id: fmt.Sprint("new ", i)})
 			want.Added++
 		}
 		if want == (diff.Sums{}) {

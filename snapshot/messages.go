@@ -20,6 +20,11 @@ type MessageAt struct {
 	// What follows in the piece is the message's too, or the space between two.
 	// Its Size is 0 if the message does not begin with a piece.
 	Head Piece
+
+	// Rest is a hash of what follows Head in the recipe, up to the last piece: the
+	// literals behind that may belong to the message that comes next. Of two messages that were cut by
+	// one version of the cutter and begin with the same Head it says whether they are the same.
+	Rest uint64
 }
 
 // Messages ranges over the messages of a file in the order in which they lie in
@@ -32,6 +37,7 @@ func Messages(ctx context.Context, loader Loader, e *Entry) iter.Seq2[MessageAt,
 		var at MessageAt // the message that has begun, if one has
 		var first Piece  // of the file, if it begins with one
 		begun := false
+		rest := newRestHash()
 		for it, err := range Items(ctx, loader, &e.Recipe, 0) {
 			if err != nil {
 				yield(MessageAt{}, err)
@@ -41,9 +47,13 @@ func Messages(ctx context.Context, loader Loader, e *Entry) iter.Seq2[MessageAt,
 				first = it.Piece
 			}
 			if !it.Piece.Head {
+				if it.Offset > 0 { // else it is Head
+					rest.add(&it.Item)
+				}
 				continue
 			}
-			at.Size = it.Offset - at.Offset
+			at.Size, at.Rest = it.Offset-at.Offset, rest.sum
+			rest = newRestHash()
 			if begun && !yield(at, nil) {
 				return
 			}
@@ -57,8 +67,41 @@ func Messages(ctx context.Context, loader Loader, e *Entry) iter.Seq2[MessageAt,
 			at.Head = first
 		}
 		if begun || e.Messages == 1 {
-			at.Size = e.Size - at.Offset
+			at.Size, at.Rest = e.Size-at.Offset, rest.sum
 			yield(at, nil)
 		}
+	}
+}
+
+// A restHash computes MessageAt.Rest.
+type restHash struct {
+	sum uint64 // up to the last piece
+	all uint64 // and the literals behind it
+}
+
+func newRestHash() restHash { return restHash{restBasis, restBasis} }
+
+// Those of FNV-1a.
+const (
+	restBasis = 14695981039346656037
+	restPrime = 1099511628211
+)
+
+func (h *restHash) add(it *Item) {
+	switch it.Kind {
+	case LiteralItem:
+		h.write(it.Literal)
+	case Base64Item:
+		h.write(it.Base64.RawHash[:])
+		h.sum = h.all
+	default:
+		h.write(it.Piece.ID[:])
+		h.sum = h.all
+	}
+}
+
+func (h *restHash) write(b []byte) {
+	for _, c := range b {
+		h.all = (h.all ^ uint64(c)) * restPrime
 	}
 }

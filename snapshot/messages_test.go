@@ -38,8 +38,52 @@ func TestMessagesOfAFile(t *testing.T) {
 		e := snapshot.Entry{Kind: snapshot.File, Messages: tt.messages, Recipe: snapshot.Recipe{Items: tt.items}}
 		e.Size = e.Recipe.Length()
 		got, err := messagesOf(t, newStore(), &e)
+		for i := range got {
+			got[i].Rest = 0 // see TestRestOfMessages
+		}
 		if !reflect.DeepEqual(got, tt.want) || !errors.Is(err, tt.err) {
 			t.Errorf("%s: %+v, %v, want %+v, %v", tt.name, got, err, tt.want, tt.err)
+		}
+	}
+}
+
+// TestRestOfMessages changes what follows a message's header, and what may belong
+// to the next message.
+func TestRestOfMessages(t *testing.T) {
+	piece := func(n uint64, head bool) snapshot.Item {
+		return snapshot.Item{Kind: snapshot.PieceItem, Piece: snapshot.Piece{ID: testID(n), Size: 100, Head: head}}
+	}
+	literal := func(s string) snapshot.Item { return snapshot.Item{Kind: snapshot.LiteralItem, Literal: []byte(s)} }
+	lines := func(n uint64) snapshot.Item {
+		return snapshot.Item{Kind: snapshot.Base64Item, Base64: &snapshot.Base64{LineLength: 76, LineEnd: snapshot.LF, Tail: snapshot.TailEnded,
+			RawHash: testID(n), Pieces: []snapshot.Piece{{ID: testID(50), Size: 3000}}}}
+	}
+	rest := func(items ...snapshot.Item) uint64 {
+		e := snapshot.Entry{Kind: snapshot.File, Messages: 1, Recipe: snapshot.Recipe{Items: items}}
+		e.Size = e.Recipe.Length()
+		all, err := messagesOf(t, newStore(), &e)
+		if err != nil || len(all) == 0 {
+			t.Fatalf("%d messages, %v", len(all), err)
+		}
+		return all[0].Rest
+	}
+	want := rest(piece(1, true), literal("a"), lines(2), piece(3, false))
+	for name, same := range map[string]uint64{
+		"another head":           rest(piece(7, true), literal("a"), lines(2), piece(3, false)),
+		"what may be the next's": rest(piece(1, true), literal("a"), lines(2), piece(3, false), literal("frame"), piece(4, true)),
+	} {
+		if same != want {
+			t.Errorf("%s changes what follows it", name)
+		}
+	}
+	for name, other := range map[string]uint64{
+		"another literal": rest(piece(1, true), literal("b"), lines(2), piece(3, false)),
+		"other base64":    rest(piece(1, true), literal("a"), lines(7), piece(3, false)),
+		"another piece":   rest(piece(1, true), literal("a"), lines(2), piece(7, false)),
+		"one piece less":  rest(piece(1, true), literal("a"), lines(2)),
+	} {
+		if other == want {
+			t.Errorf("%s changes nothing", name)
 		}
 	}
 }

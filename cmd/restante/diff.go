@@ -63,8 +63,9 @@ away from the mailbox or folder that is asked for shows as removed. It costs
 what changed, however large the store is.
 
 An mbox or mdbox that changed has a line, and one for each message in it that was
-added, removed or changed, by where in the file it begins. Programs keep the flags
-of an mbox in the headers, so there other flags show as changed. A message that
+added, removed or changed, by where in the file it begins; where the only message
+in it was changed the file's line is all. Programs keep the flags of an mbox in
+the headers, so there other flags show as changed. A message that
 went from one such file to another is removed and added. Of an mdbox whose
 messages Dovecot has compressed only the difference of their numbers is known.
 
