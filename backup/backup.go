@@ -217,7 +217,7 @@ func Run(ctx context.Context, r *repo.Repository, opts Options) (*Result, error)
 	if _, err := record.Encode(); err != nil {
 		return nil, err
 	}
-	run.parent = openParent(run.parentPath(), run.optionsHash())
+	run.openParent()
 	defer func() { run.parent.close() }()
 	last, err := run.lastSnapshot(ctx)
 	if err != nil {
