@@ -75,7 +75,7 @@ func (f *fixture) create(store storage.Store) {
 func (f *fixture) createWithKeyOf(other *fixture) {
 	f.t.Helper()
 	f.unlock, f.owner = other.unlock, other.owner
-	for _, prefix := range []string{"config/", "keys/"} {
+	for _, prefix := range []string{"config/", "keys/", "spares/"} {
 		err := other.store.List(f.t.Context(), prefix, func(name string, _ int64) error {
 			data, err := other.store.Get(f.t.Context(), name, 0, -1, nil)
 			if err != nil {

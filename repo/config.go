@@ -49,17 +49,18 @@ func (k KeyInfo) ID() string { return k.Object.Short() }
 
 func configName(n uint64) string { return fmt.Sprintf("config/%08d", n) }
 
-// configNames returns the names of the configs, highest number first.
+// configNames returns the names of the configs, highest number first; of some there may be
+// only the spare.
 func configNames(ctx context.Context, store storage.Store) ([]string, error) {
+	found, err := listTwice(ctx, store, "config/", maxConfig)
+	if err != nil {
+		return nil, fmt.Errorf("looking for a repository: %w", err)
+	}
 	var names []string
-	err := listNames(ctx, store, "config/", func(name string, size int64) error {
-		if n, err := strconv.ParseUint(strings.TrimPrefix(name, "config/"), 10, 64); err == nil && configName(n) == name && size <= maxConfig {
+	for name := range found {
+		if n, err := strconv.ParseUint(strings.TrimPrefix(name, "config/"), 10, 64); err == nil && configName(n) == name {
 			names = append(names, name)
 		}
-		return nil
-	})
-	if err != nil && !errors.Is(err, storage.ErrNotFound) {
-		return nil, fmt.Errorf("looking for a repository: %w", err)
 	}
 	if len(names) == 0 {
 		return nil, ErrNoRepository
@@ -92,15 +93,14 @@ func Probe(ctx context.Context, store storage.Store) error {
 
 // configLost returns damage when there are keys, for then there was a config.
 func configLost(ctx context.Context, store storage.Store) error {
-	found := errors.New("found")
-	err := listNames(ctx, store, "keys/", func(name string, _ int64) error {
-		if _, err := blob.ParseID(strings.TrimPrefix(name, "keys/")); err != nil {
-			return nil // not one of ours
+	names, err := listTwice(ctx, store, "keys/", maxKey)
+	if err != nil {
+		return nil
+	}
+	for name := range names {
+		if _, err := blob.ParseID(strings.TrimPrefix(name, "keys/")); err == nil { // else not one of ours
+			return &DamageError{Object: "config", Err: errors.New("it is missing, while there are keys")}
 		}
-		return found
-	})
-	if errors.Is(err, found) {
-		return &DamageError{Object: "config", Err: errors.New("it is missing, while there are keys")}
 	}
 	return nil
 }
@@ -111,15 +111,8 @@ func configLost(ctx context.Context, store storage.Store) error {
 func checkVersion(ctx context.Context, store storage.Store, names []string) error {
 	draft := false
 	for _, name := range names {
-		data, err := get(ctx, store, name, 0, seal.HeaderSize, nil)
-		if errors.Is(err, storage.ErrShort) || errors.Is(err, storage.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return err
-		}
-		_, err = seal.ParseHeader(data)
-		if err == nil || errors.Is(err, seal.ErrTooNew) {
+		_, err := configHeader(ctx, store, name)
+		if err == nil || errors.Is(err, seal.ErrTooNew) || ctx.Err() != nil || Unreadable(err) {
 			return err
 		}
 		draft = draft || errors.Is(err, seal.ErrDraft)
@@ -128,6 +121,18 @@ func checkVersion(ctx context.Context, store storage.Store, names []string) erro
 		return nil
 	}
 	return checkDraft(ctx, store)
+}
+
+// configHeader reads the header of a config.
+func configHeader(ctx context.Context, store storage.Store, name string) (seal.Header, error) {
+	h, _, err := either(ctx, name, func(name string) (seal.Header, error) {
+		data, err := get(ctx, store, name, 0, seal.HeaderSize, nil)
+		if err != nil {
+			return seal.Header{}, err
+		}
+		return seal.ParseHeader(data)
+	})
+	return h, err
 }
 
 // checkDraft refuses a repository of which no config is sound, and one is a
@@ -217,21 +222,26 @@ func (r *Repository) loadConfig(ctx context.Context) (_ *config, broken string, 
 	return nil, "", damage
 }
 
-// readConfig reads one config. A DamageError says that it is none that the
-// owner signed.
+// readConfig reads the config called name, or its spare. A DamageError says that neither is one
+// that the owner signed.
 func (r *Repository) readConfig(ctx context.Context, name string) (*config, error) {
-	return again(ctx, func() (*config, error) {
-		data, err := get(ctx, r.store, name, 0, -1, nil)
-		if err != nil {
-			return nil, err
-		}
+	c, used, err := either(ctx, name, func(name string) (*config, error) { return r.readConfigAt(ctx, name) })
+	if used != nil {
+		r.warnOnce("%s cannot be used, and its spare is: %v", name, used)
+	}
+	return c, err
+}
+
+// readConfigAt reads the config or spare called name.
+func (r *Repository) readConfigAt(ctx context.Context, name string) (*config, error) {
+	return readChecked(ctx, r.store, name, 0, maxConfig, func(data []byte) (*config, error) {
 		owner := func(seal.SignerID) ([32]byte, bool) { return r.keys.OwnerPublic, true }
 		var c config
-		_, err = r.openRecord(data, seal.KindConfig, &c, owner)
+		_, err := r.openRecord(data, seal.KindConfig, &c, owner)
 		switch {
 		case errors.Is(err, seal.ErrTooNew):
 			return nil, err
-		case err == nil && configName(c.Number) != name:
+		case err == nil && configName(c.Number) != strings.TrimPrefix(name, sparePrefix):
 			err = fmt.Errorf("it says it is config %d", c.Number)
 		case err == nil && (c.Cutter == 0 || len(c.Keys) == 0):
 			err = errors.New("it is incomplete")
@@ -271,7 +281,8 @@ func (r *Repository) changeConfig(ctx context.Context, change func(*config) erro
 		return err
 	}
 	r.config = next
-	return writeNumber(r.seen, next.Number) // else a rollback to before would not be noticed
+	// Without the number a rollback to before would not be noticed.
+	return errors.Join(putOnce(ctx, r.store, SpareOf(configName(next.Number)), data), writeNumber(r.seen, next.Number))
 }
 
 // configCurrent returns an error when there is a config newer than the one in use: ErrChanged,

@@ -22,6 +22,8 @@
 //	damaged/HASH            kind 'd'
 //	marks/NNNNNNNN          kind 'm': number as of a config, from 1
 //	seen/SESSION            kind 'v'
+//	spares/config/NNNNNNNN  the same bytes as the config, once more
+//	spares/keys/HASH        the same bytes as the key file, once more
 //
 // HASH is the name that the object's bytes have (BLAKE3, 64 hexadecimal
 // digits), SESSION the session that its header names (32 digits). Objects are
@@ -80,7 +82,8 @@
 //	seen       1 array of the numbers of marks
 //
 // The config with the highest number that opens and has the owner's signature
-// counts; others are passed over. A reader remembers the number it has seen
+// counts; others are passed over. Where a config or a key file is missing, damaged or cannot
+// be read its spare counts; the spare may be missing. A reader remembers the number it has seen
 // and refuses a lower one. A key that it does not list, or lists as removed,
 // does not open the repository, though its key file may still be there.
 //
@@ -170,7 +173,9 @@
 //
 //	new repository   README          a folder that is no repository and
 //	                 key file        has to be removed by hand
-//	                 config 1        (the repository exists)
+//	                 its spare       the same
+//	                 config 1        (the repository exists) it lacks a spare
+//	                 its spare
 //	session          intent          an open session; prune ends it once its process is gone
 //	                 seen            the same
 //	                 packs           packs that no index object names; the next
@@ -188,9 +193,13 @@
 //	                 seen, intent    an intent that says nothing any more; the next prune removes it
 //	                   go
 //	new key          key file        a key file that no config lists, and that therefore opens nothing
-//	                 config          (the key exists)
+//	                 its spare       the same
+//	                 config          (the key exists) it lacks a spare
+//	                 its spare
 //	removed key      config          (the key is no longer accepted) its file, which opens nothing; the same again
-//	                 key file goes
+//	                 its spare       the same
+//	                 key file goes   the same
+//	                 its spare goes
 //	forget           forgotten record (the snapshot is no longer one)
 //	unforget         intent          an open session, as above
 //	                 pack, index object (what is doomed is stored again) as above

@@ -132,7 +132,7 @@ func TestCreatingTwiceAtOnce(t *testing.T) {
 	if _, err := first.open(t, store); err != nil {
 		t.Errorf("the first: %v", err)
 	}
-	if left := objects(t, store); len(left) != 3 {
+	if left := objects(t, store); len(left) != 5 {
 		t.Errorf("the storage holds %v", left)
 	}
 }

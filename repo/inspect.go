@@ -33,6 +33,7 @@ const (
 	Damaged   Part = "damaged"
 	Marks     Part = "marks"
 	Seen      Part = "seen"
+	Spares    Part = "spares" // of configs and key files
 	Readme    Part = "README"
 )
 
@@ -51,6 +52,10 @@ func PartOf(name string) (Part, error) {
 		good = fmt.Sprintf("%s/%08d", part, n) == name
 	case KeyFiles, Indexes, Damaged:
 		_, err = blob.ParseID(rest)
+	case Spares:
+		var of Part
+		of, err = PartOf(rest)
+		good = of == Configs || of == KeyFiles
 	case Packs:
 		var id blob.ID
 		id, err = blob.ParseID(path.Base(rest))
@@ -81,8 +86,8 @@ func (r *Repository) EachObject(ctx context.Context, prefix string, fn func(name
 	return nil
 }
 
-// CheckObject checks an object that says all by itself: a config, a key file,
-// an intent, a forgotten record, a hold, a record of damage, a mark or what a
+// CheckObject checks an object that says all by itself: a config, a key file, a
+// spare of one, an intent, a forgotten record, a hold, a record of damage, a mark or what a
 // session has seen of them. Of the other parts it checks nothing. Any error but the
 // context's and an UnreadableError is damage of the object; one that was deleted meanwhile is none.
 func (r *Repository) CheckObject(ctx context.Context, name string, size int64) error {
@@ -90,12 +95,16 @@ func (r *Repository) CheckObject(ctx context.Context, name string, size int64) e
 	if err != nil {
 		return err
 	}
-	switch part {
+	of := part
+	if part == Spares {
+		of, _ = PartOf(SpareOf(name)) // it is one: PartOf saw to that
+	}
+	switch of {
 	case Configs:
 		if size > maxConfig {
 			return tooLarge(size, maxConfig)
 		}
-		_, err = r.readConfig(ctx, name)
+		_, err = r.readConfigAt(ctx, name)
 	case KeyFiles:
 		_, err = readKey(ctx, r.store, name, size)
 	case Intents, Forgotten, Marks, Seen:

@@ -36,14 +36,11 @@ func WithoutKey(ctx context.Context, store storage.Store) (*Keyless, error) {
 		return nil, err
 	}
 	for _, name := range names {
-		header, err := get(ctx, store, name, 0, seal.HeaderSize, nil)
-		if errors.Is(err, storage.ErrShort) || errors.Is(err, storage.ErrNotFound) {
-			continue
-		}
-		if err != nil {
+		h, err := configHeader(ctx, store, name)
+		if ctx.Err() != nil || Unreadable(err) {
 			return nil, err
 		}
-		if h, err := seal.ParseHeader(header); err == nil && h.Kind == seal.KindConfig {
+		if err == nil && h.Kind == seal.KindConfig {
 			return &Keyless{store: store, repo: h.Repo}, nil
 		}
 	}
@@ -91,6 +88,9 @@ func (k *Keyless) CachePath(dir, name string) string {
 // that was deleted meanwhile is none.
 func (k *Keyless) CheckObject(ctx context.Context, name string, size int64, read func(n int64)) error {
 	part, err := PartOf(name)
+	if err == nil && part == Spares {
+		part, err = PartOf(SpareOf(name))
+	}
 	if err != nil {
 		return err
 	}

@@ -22,22 +22,16 @@ var errNotListed = errors.New("it was removed, or never quite added")
 
 // unlock tries every key object until one opens whose keys accept takes.
 func unlock(ctx context.Context, store storage.Store, u seal.Unlocker, accept func(*seal.Keys) error) error {
-	sizes := map[string]int64{}
-	err := listNames(ctx, store, "keys/", func(name string, size int64) error {
-		if size <= maxKey {
-			sizes[name] = size
-		}
-		return nil
-	})
+	names, err := listTwice(ctx, store, "keys/", maxKey)
 	if err != nil {
 		return fmt.Errorf("listing keys: %w", err)
 	}
-	if len(sizes) == 0 {
+	if len(names) == 0 {
 		return &DamageError{Object: "keys/", Err: errors.New("there is no key object; restore this folder from a copy of the repository")}
 	}
 	odd := ErrWrongKey
-	for _, name := range slices.Sorted(maps.Keys(sizes)) {
-		keys, err := openKey(ctx, store, name, sizes[name], u)
+	for _, name := range slices.Sorted(maps.Keys(names)) {
+		keys, err := openKey(ctx, store, name, u)
 		if err == nil {
 			err = accept(keys)
 		}
@@ -55,8 +49,8 @@ func unlock(ctx context.Context, store storage.Store, u seal.Unlocker, accept fu
 	return odd
 }
 
-func openKey(ctx context.Context, store storage.Store, name string, size int64, u seal.Unlocker) (*seal.Keys, error) {
-	object, err := readKey(ctx, store, name, size)
+func openKey(ctx context.Context, store storage.Store, name string, u seal.Unlocker) (*seal.Keys, error) {
+	object, _, err := either(ctx, name, func(name string) ([]byte, error) { return readKey(ctx, store, name, 0) })
 	if err != nil {
 		return nil, err
 	}
@@ -67,10 +61,10 @@ func openKey(ctx context.Context, store storage.Store, name string, size int64, 
 	return keys, err
 }
 
-// readKey reads a key file and checks it against its name.
+// readKey reads a key file, or the spare of one, and checks it against its name.
 func readKey(ctx context.Context, store storage.Store, name string, size int64) ([]byte, error) {
 	return readChecked(ctx, store, name, size, maxKey, func(object []byte) ([]byte, error) {
-		if keyName(blob.NameOf(object)) != name {
+		if keyName(blob.NameOf(object)) != strings.TrimPrefix(name, sparePrefix) {
 			return nil, &DamageError{Object: name, Err: errName}
 		}
 		return object, nil
@@ -148,7 +142,7 @@ func (r *Repository) AddKey(ctx context.Context, role seal.Role, label string, l
 	if err != nil {
 		return KeyInfo{}, err
 	}
-	if err := putOnce(ctx, r.store, keyName(info.Object), object); err != nil {
+	if err := putTwice(ctx, r.store, keyName(info.Object), object); err != nil {
 		return KeyInfo{}, err
 	}
 	err = r.changeConfig(ctx, func(c *config) error {
@@ -156,7 +150,7 @@ func (r *Repository) AddKey(ctx context.Context, role seal.Role, label string, l
 		return nil
 	})
 	if errors.Is(err, ErrChanged) {
-		_ = r.store.Delete(ctx, keyName(info.Object)) // what stays opens nothing
+		_ = deleteTwice(ctx, r.store, keyName(info.Object)) // what stays opens nothing
 	}
 	return info, err
 }
@@ -209,7 +203,7 @@ func (r *Repository) RemoveKey(ctx context.Context, k KeyInfo) error {
 			return err
 		}
 	}
-	if err := r.store.Delete(ctx, keyName(k.Object)); err != nil && !errors.Is(err, storage.ErrNotFound) {
+	if err := deleteTwice(ctx, r.store, keyName(k.Object)); err != nil {
 		return fmt.Errorf("removing key %s: %w", k.ID(), err)
 	}
 	return nil

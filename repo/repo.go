@@ -9,6 +9,7 @@ import (
 	"log"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -154,8 +155,9 @@ func Create(ctx context.Context, store storage.Store, opts CreateOptions) error 
 	if err != nil {
 		return err
 	}
-	// The config comes last: with it the repository exists.
-	parts := []part{{"README", []byte(readme)}, {keyName(key.Object), object}, {configName(1), conf}}
+	// With the config the repository exists.
+	parts := []part{{"README", []byte(readme)}, {keyName(key.Object), object}, {SpareOf(keyName(key.Object)), object},
+		{configName(1), conf}, {SpareOf(configName(1)), conf}}
 	for _, p := range parts {
 		err := putOnce(ctx, store, p.name, p.data)
 		if errors.Is(err, storage.ErrExists) {
@@ -175,7 +177,7 @@ type part struct {
 }
 
 // takeAway removes what Create put, the config first. A config of somebody
-// else's stays, and so does the README then, which is his too.
+// else's stays, and so does the README then, which is his too; the key is not.
 func takeAway(ctx context.Context, store storage.Store, parts []part) error {
 	others := false
 	for _, p := range slices.Backward(parts) {
@@ -183,7 +185,7 @@ func takeAway(ctx context.Context, store storage.Store, parts []part) error {
 		if larger := errors.As(err, new(*DamageError)); larger || err == nil && !bytes.Equal(there, p.data) {
 			others = true
 		}
-		if errors.Is(err, storage.ErrNotFound) || others && p.name != parts[1].name {
+		if errors.Is(err, storage.ErrNotFound) || others && !strings.Contains(p.name, string(KeyFiles)+"/") {
 			continue
 		}
 		if err == nil {

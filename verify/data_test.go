@@ -211,7 +211,7 @@ func TestWithoutKey(t *testing.T) {
 	}
 	const magic = `parsing header: damaged or tampered with: it does not begin with "restante"`
 	for role, wants := range map[string][2]string{ // a byte of the beginning, and of the rest
-		"data1": {magic, broken}, "tree2": {magic, broken}, "dataindex1": {magic, broken}, "treeindex2": {magic, broken}, "keys": {broken, broken},
+		"data1": {magic, broken}, "tree2": {magic, broken}, "dataindex1": {magic, broken}, "treeindex2": {magic, broken}, "keys": {broken, broken}, "spare keys": {broken, broken}, "spare config": {magic, ""},
 		"snapshot1": {magic, ""}, "intent2": {magic, ""},
 	} {
 		for i, want := range wants {
@@ -236,14 +236,19 @@ func TestWithoutKey(t *testing.T) {
 // its name is told.
 func TestWithoutKeyOrAnyKey(t *testing.T) {
 	f := newFixture(t).clone(t)
-	if err := f.store.Delete(t.Context(), f.names["keys"]); err != nil {
-		t.Fatal(err)
+	for _, role := range []string{"keys", "spare keys"} {
+		if report := f.checkWithoutKey(t, verify.Options{}); len(report.Findings) > 0 {
+			t.Errorf("%+v", report.Findings)
+		}
+		if err := f.store.Delete(t.Context(), f.names[role]); err != nil {
+			t.Fatal(err)
+		}
 	}
 	report := f.checkWithoutKey(t, verify.Options{})
 	if len(report.Findings) != 1 || report.Findings[0].Object != "keys/" || report.Findings[0].Unreadable {
 		t.Errorf("%+v", report.Findings)
 	}
-	if want := []string{"config", "forgotten", "holds", "intents", "marks", "seen", "snapshots"}; !slices.Equal(report.LookedAt, want) {
+	if want := []string{"config", "forgotten", "holds", "intents", "marks", "seen", "snapshots", "spares"}; !slices.Equal(report.LookedAt, want) {
 		t.Errorf("only looked at: %q", report.LookedAt)
 	}
 }

@@ -89,9 +89,13 @@ func (f *fixture) name(t *testing.T, suffix string) {
 		if f.roles[name] != "" {
 			return nil
 		}
-		role, _, _ := strings.Cut(name, "/") // README and key files have no header
+		of, spare := strings.CutPrefix(name, "spares/")
+		role, _, _ := strings.Cut(of, "/") // README and key files have no header
 		if h, err := seal.ParseHeader(f.get(t, name)); err == nil {
 			role = kinds[h.Kind] + suffix
+		}
+		if spare {
+			role = "spare " + role
 		}
 		for f.names[role] != "" {
 			role += "b"

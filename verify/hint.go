@@ -3,6 +3,7 @@ package verify
 import (
 	"fmt"
 	"path"
+	"slices"
 
 	"restante/blob"
 	"restante/repo"
@@ -35,14 +36,8 @@ func (c *checker) hint(f *finding) string {
 		return "if it was renamed, give it back its name; else move it out of the repository"
 	}
 	switch part {
-	case repo.Configs:
-		if f.object == c.r.BrokenConfig() {
-			return c.doubtHint(f, f.object)
-		}
-		if c.r.BrokenConfig() == "" {
-			return copyBack + ", or delete it: a newer config, which is whole, counts, and nothing needs this one"
-		}
-		return copyBack + "; until then the newest config that is whole counts"
+	case repo.Configs, repo.KeyFiles, repo.Spares:
+		return c.twinHint(f)
 	case repo.Forgotten:
 		if !c.listed[snapshotName(path.Base(f.object))] {
 			return "its snapshot is gone, and nothing depends on it: restante prune removes it, a day after it has seen it first"
@@ -123,8 +118,27 @@ func HeldHint(snapshotID string) string {
 }
 
 // keyHint is for a key file that a config names.
-func keyHint(id blob.ID) string {
-	return copyBack + fmt.Sprintf("; or take the key out of service (restante key remove %s) and add another (restante key add)", id.Short())
+// twinHint is for a config, a key file, or the spare of one, of which the other may be whole.
+func (c *checker) twinHint(f *finding) string {
+	twin := repo.SpareOf(f.object)
+	id, err := blob.ParseID(path.Base(f.object))
+	isKey := err == nil
+	broken := c.r.BrokenConfig()
+	switch inService := slices.ContainsFunc(c.r.Keys(), func(k repo.KeyInfo) bool { return k.Object == id }); {
+	case isKey && !inService && broken != "":
+		return copyBack + "; " + broken + ", which is damaged, may name it: keep it"
+	case isKey && !inService:
+		return "no key in service has it: delete it"
+	case c.names[twin] && c.findings[twin] == nil:
+		return fmt.Sprintf("nothing is lost: %s has the same bytes and is whole; copy it to this name, with cp -f say", twin)
+	case isKey:
+		return copyBack + fmt.Sprintf("; or take the key out of service (restante key remove %s) and add another (restante key add)", id.Short())
+	case f.object == broken || twin == broken:
+		return c.doubtHint(f, broken)
+	case broken == "":
+		return copyBack + ", or delete it: a newer config, which is whole, counts, and nothing needs this one"
+	}
+	return copyBack + "; until then the newest config that is whole counts"
 }
 
 func (f *finding) loses() bool {

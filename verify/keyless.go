@@ -74,7 +74,7 @@ func (c *keyless) objects(ctx context.Context) error {
 			if is, _ := c.k.LikeTombstone(ctx, name); !is { // else what is wrong with it is found below
 				c.report.Snapshots++
 			}
-		case part == repo.KeyFiles:
+		case part == repo.KeyFiles, part == repo.Spares && !strings.HasPrefix(repo.SpareOf(name), string(repo.Configs)+"/"):
 			c.keys++
 		}
 		c.report.BytesRead += uint64(size)

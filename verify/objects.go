@@ -57,7 +57,10 @@ func (c *checker) objects(ctx context.Context) error {
 	}
 	odd.tell(&c.report)
 	c.checkKeys()
-	return err
+	if err != nil {
+		return err
+	}
+	return c.checkConfigs(ctx)
 }
 
 // held finds snapshots that are held and missing.
@@ -85,7 +88,7 @@ func (c *checker) vanished(ctx context.Context) (bool, error) {
 }
 
 // records are the parts of which every object is opened here.
-var records = []repo.Part{repo.Configs, repo.KeyFiles, repo.Intents, repo.Forgotten, repo.Holds, repo.Damaged, repo.Marks, repo.Seen}
+var records = []repo.Part{repo.Configs, repo.KeyFiles, repo.Intents, repo.Forgotten, repo.Holds, repo.Damaged, repo.Marks, repo.Seen, repo.Spares}
 
 // strangers are the objects that the repository does not consist of.
 type strangers struct {
@@ -118,8 +121,7 @@ func (s *strangers) tell(r *Report) {
 func (c *checker) object(ctx context.Context, part repo.Part, name string, size int64) error {
 	err := c.r.CheckObject(ctx, name, size)
 	c.report.BytesRead += uint64(size)
-	id, _ := blob.ParseID(path.Base(name))
-	if part == repo.KeyFiles {
+	if id, err := blob.ParseID(path.Base(name)); err == nil && (part == repo.KeyFiles || part == repo.Spares) {
 		c.keys[id] = true
 	}
 	if err == nil {
@@ -128,13 +130,23 @@ func (c *checker) object(ctx context.Context, part repo.Part, name string, size 
 		}
 		return nil
 	}
-	f, err := c.damaged(ctx, name, err)
-	if err == nil && part == repo.KeyFiles {
-		f.hint = "no key in service has it: delete it"
-		if slices.ContainsFunc(c.r.Keys(), func(k repo.KeyInfo) bool { return k.Object == id }) {
-			f.hint = keyHint(id)
-		} else if broken := c.r.BrokenConfig(); broken != "" {
-			f.hint = copyBack + "; " + broken + ", which is damaged, may name it: keep it"
+	_, err = c.damaged(ctx, name, err)
+	return err
+}
+
+const spareUsed = "it is missing; its spare is used in its place"
+
+// checkConfigs finds configs of which only the spare is there.
+func (c *checker) checkConfigs(ctx context.Context) error {
+	// Listed once more: a config is put before its spare, so that of each that was listed is there by now.
+	err := c.r.EachObject(ctx, string(repo.Configs)+"/", func(name string, _ int64) error {
+		c.names[name] = true
+		return nil
+	})
+	for name := range c.names {
+		of := repo.SpareOf(name)
+		if part, err := repo.PartOf(of); part == repo.Configs && err == nil && !c.names[of] {
+			c.find(of).tell(spareUsed)
 		}
 	}
 	return err
@@ -143,15 +155,21 @@ func (c *checker) object(ctx context.Context, part repo.Part, name string, size 
 // checkKeys compares the key files with the config.
 func (c *checker) checkKeys() {
 	for _, k := range c.r.Keys() {
-		if name := string(repo.KeyFiles) + "/" + k.Object.String(); !c.keys[k.Object] {
-			f := c.find(name)
-			f.tell(fmt.Sprintf("it is missing: the key %q opens the repository no more", k.Label))
-			f.hint = keyHint(k.Object)
+		name := string(repo.KeyFiles) + "/" + k.Object.String()
+		switch {
+		case c.names[name]:
+		case c.names[repo.SpareOf(name)]:
+			c.find(name).tell(spareUsed)
+		default:
+			c.find(name).tell(fmt.Sprintf("it is missing: the key %q opens the repository no more", k.Label))
 		}
 		delete(c.keys, k.Object)
 	}
 	for id := range c.keys {
 		name := string(repo.KeyFiles) + "/" + id.String()
+		if !c.names[name] {
+			name = repo.SpareOf(name)
+		}
 		if broken := c.r.BrokenConfig(); broken != "" {
 			c.report.note("%s is of no key that is known; %s, which is damaged, may name it: keep it", name, broken)
 		} else if c.findings[name] == nil {

@@ -190,7 +190,7 @@ func TestBitFlips(t *testing.T) {
 	}
 	whole.name(t, "")
 	for role, name := range whole.names {
-		if role == "README" || role == "config" || role == "keys" { // nothing opens without the two
+		if role == "README" {
 			continue
 		}
 		size := len(whole.get(t, name))
@@ -213,7 +213,7 @@ func TestBitFlips(t *testing.T) {
 				f.repairSnapshots(t)
 				report := f.check(t, true)
 				for _, found := range report.Findings {
-					beyond := strings.HasPrefix(role, "snapshot") || strings.HasPrefix(role, "intent")
+					beyond := isRecord(role)
 					if !beyond || found.Object != name || found.Lost.Files.Count > 0 {
 						t.Errorf("after all repairs: %+v", found)
 					}
@@ -221,6 +221,11 @@ func TestBitFlips(t *testing.T) {
 			})
 		}
 	}
+}
+
+// isRecord reports whether no repair mends objects of a role.
+func isRecord(role string) bool {
+	return slices.ContainsFunc([]string{"snapshot", "intent", "config", "keys", "spare"}, func(kind string) bool { return strings.HasPrefix(role, kind) })
 }
 
 // The same in all that says how the repository is used. It is found, or the repository is not
@@ -231,7 +236,7 @@ func TestBitFlipsInRecords(t *testing.T) {
 	}
 	whole := newFixture(t)
 	whole.addRecords(t)
-	for _, role := range []string{"config", "config+", "keys", "keys+", "mark+", "seen+", "forgotten+", "hold+"} {
+	for _, role := range []string{"config", "config+", "keys", "keys+", "spare config", "spare config+", "spare keys", "mark+", "seen+", "forgotten+", "hold+"} {
 		name := whole.names[role]
 		size := len(whole.get(t, name))
 		places := []int{1, 20, 70, size / 2, size - 1}
@@ -249,7 +254,7 @@ func TestBitFlipsInRecords(t *testing.T) {
 						t.Error("it is not found")
 					}
 					f.tryRepairs(t)
-				} else if role != "keys" { // the only one that the fixture has
+				} else {
 					t.Error("it cannot be opened")
 				}
 				after := f.objects(t)
@@ -334,7 +339,7 @@ func noteOf(pack blob.ID) func(map[blob.ID]repo.Damage) {
 
 // byContent reports whether objects of a role are called by their bytes.
 func byContent(role string) bool {
-	return !strings.HasPrefix(role, "snapshot") && !strings.HasPrefix(role, "intent")
+	return !isRecord(role) || strings.HasSuffix(role, "keys")
 }
 
 // While the newest config is damaged, what a key has signed that only it names seems to be
@@ -347,6 +352,7 @@ func TestBrokenConfig(t *testing.T) {
 	config := "config/00000002"
 	sound := f.get(t, config)
 	f.replace(t, config, flip(sound, len(sound)/2))
+	f.replace(t, "spares/"+config, nil)
 	before := f.objects(t)
 
 	report := f.check(t, true)

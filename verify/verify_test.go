@@ -22,7 +22,7 @@ func TestSound(t *testing.T) {
 		report := f.check(t, readData)
 		wantLines(t, f.render(report), nil)
 		wantLines(t, report.Notes, nil)
-		if report.Objects != 15 || report.Packs != 4 || report.Snapshots != 2 || report.Pages < 7 || report.Pieces < 700 {
+		if report.Objects != 17 || report.Packs != 4 || report.Snapshots != 2 || report.Pages < 7 || report.Pieces < 700 {
 			t.Errorf("the report counts wrongly: %+v", report)
 		}
 		if readData && report.BytesRead < 500_000 {
@@ -115,8 +115,18 @@ var matrix = []struct {
 	{"delete", "intent1", nil, nil},
 	{"copy", "intent1", []string{"intents/#: it belongs to session #"}, nil},
 
+	{"flip", "config", []string{"config: its signature does not match"}, nil},
+	{"empty", "config", []string{"config: parsing header: damaged or tampered with: it has 0 bytes, not 64"}, nil},
+	{"delete", "config", []string{"config: it is missing; its spare is used in its place"}, nil},
 	{"copy", "config", []string{"config/#: it says it is config 1"}, nil},
+	{"flip", "keys", []string{"keys: " + broken}, nil},
+	{"cut", "keys", []string{"keys: " + broken}, nil},
+	{"delete", "keys", []string{"keys: it is missing; its spare is used in its place"}, nil},
 	{"copy", "keys", []string{"keys/#: " + broken}, nil},
+	{"flip", "spare config", []string{"spare config: its signature does not match"}, nil},
+	{"delete", "spare config", nil, nil}, // a crash leaves none
+	{"flip", "spare keys", []string{"spare keys: " + broken}, nil},
+	{"delete", "spare keys", nil, nil},
 	{"flip", "README", nil, nil},
 	{"delete", "README", nil, nil},
 	{"copy", "README", nil, nil},
@@ -356,7 +366,7 @@ func TestDamagedRecords(t *testing.T) {
 	}{
 		"tombstone3": {"; it begins as a tombstone does, with which a session ends that made no snapshot; then nothing is lost", "restante forget " + path.Base(f.names["tombstone3"]) + " gives it up", 0},
 		"snapshot1":  {"", "restante forget " + path.Base(f.names["snapshot1"]) + " gives it up", 1},
-		"config":     {"", "or delete it: a newer config, which is whole, counts", 0},
+		"config":     {"", "nothing is lost: " + f.names["spare config"] + " has the same bytes and is whole; copy it to this name", 0},
 	} {
 		c := f.clone(t)
 		damages["flip"](t, c, f.names[role])
@@ -472,6 +482,7 @@ func TestKeysAgainstConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.replace(t, "keys/"+lostKey.Object.String(), nil)
+	f.replace(t, "spares/keys/"+lostKey.Object.String(), nil)
 	report := f.check(t, false)
 	wantLines(t, f.render(report), []string{`keys/#: it is missing: the key "lost" opens the repository no more`})
 	if len(report.Notes) != 1 || !strings.HasPrefix(report.Notes[0], name+" is of no key in service") {

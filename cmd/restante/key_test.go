@@ -26,7 +26,7 @@ func patch(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(path, data, 0o600))
 }
 
-// damagekey changes the last byte of the one key object of a repository, and
+// damagekey changes the last byte of the one key object of a repository, and of its spare, and
 // called again changes it back: damagekey REPOSITORY.
 func damageKey(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
@@ -39,7 +39,10 @@ func damageKey(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	info, err := os.Stat(found[0])
 	ts.Check(err)
-	patch(ts, false, []string{found[0], strconv.FormatInt(info.Size()-1, 10), "1"})
+	for _, folder := range []string{"keys", filepath.Join("spares", "keys")} {
+		path := filepath.Join(ts.MkAbs(args[0]), folder, filepath.Base(found[0]))
+		patch(ts, false, []string{path, strconv.FormatInt(info.Size()-1, 10), "1"})
+	}
 }
 
 var starred = regexp.MustCompile(`(?m)^\* +([0-9a-f]+) `)

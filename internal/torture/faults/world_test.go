@@ -357,11 +357,15 @@ func (w *world) wantNothingLeft() {
 		for _, name := range w.names("keys/") { // one that no config ever listed opens nothing, and stays
 			k, err := r.FindKey(filepath.Base(name))
 			allowed[name] = err != nil || k.Removed == 0
+			allowed[repo.SpareOf(name)] = allowed[name]
 		}
 		return r.EachPack(w.t.Context(), func(id blob.ID, _ uint32) { allowed[repo.PackName(id)] = true })
 	}))
 	for _, name := range w.names("") {
-		folder, _, _ := strings.Cut(name, "/")
+		folder, below, _ := strings.Cut(name, "/")
+		if folder == "spares" && strings.HasPrefix(below, "config/") {
+			continue
+		}
 		switch folder {
 		case "config", "index", "snapshots", "holds":
 		case "forgotten": // stays for a while, of a snapshot that is gone
