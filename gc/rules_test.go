@@ -198,6 +198,26 @@ func TestPacksOfOpenSessionsStay(t *testing.T) {
 	f.sound(b)
 }
 
+// TestIntentTakenAway: a session whose intent somebody has deleted makes no snapshot, for a pruner
+// that did not know of it has deleted what it relies on.
+func TestIntentTakenAway(t *testing.T) {
+	f := newFixture(t)
+	parent, kept := f.backup("a"), f.backup("b")
+	b := f.begin(parent).takeOver("a")
+	f.forget(parent)
+	f.delete("intents/" + b.s.ID().String())
+	if report := f.mustPrune(); report.Deleted == 0 {
+		t.Errorf("nothing was deleted, so nothing is tested: %+v", report)
+	}
+	if err := b.tryCommit(); !errors.Is(err, repo.ErrUnannounced) {
+		t.Errorf("it ends with %v", err)
+	}
+	if err := b.s.Abandon(t.Context()); err != nil {
+		t.Error(err)
+	}
+	f.sound(kept, f.backup("a"))
+}
+
 // A session that the pruner ended loses when it wakes up, and another begins.
 func TestEndedByThePruner(t *testing.T) {
 	f := newFixture(t)
@@ -208,7 +228,8 @@ func TestEndedByThePruner(t *testing.T) {
 	if _, err := f.prune(drop); !errors.As(err, new(*gc.LivesError)) || !slices.Equal(f.names(""), before) {
 		t.Errorf("dropping one that lives: %v, there are %q, were %q", err, f.names(""), before)
 	}
-	if report := f.mustPrune(drop, gc.Elsewhere); report.Ended != 1 || report.Deleted != 2 {
+	if report := f.mustPrune(drop, gc.Elsewhere); report.Ended != 1 || report.Deleted != 2 || len(report.Dead) != 1 ||
+		report.Dead[0].Session != b.s.ID().String() || report.Dead[0].Began == nil {
 		t.Errorf("%+v", report)
 	}
 	for range 3 {

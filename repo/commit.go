@@ -129,6 +129,9 @@ func (s *Session) Commit(ctx context.Context, payload func(stored int64) ([]byte
 	if err != nil {
 		return err
 	}
+	if err := s.announced(ctx); err != nil {
+		return err
+	}
 	// The one step that makes the backup exist.
 	if err := putOnce(ctx, s.r.store, snapshotName(s.id), data); err != nil {
 		if errors.Is(err, storage.ErrExists) {
@@ -140,6 +143,36 @@ func (s *Session) Commit(ctx context.Context, payload func(stored int64) ([]byte
 		s.r.warnf("the local index could not be brought up to date, the next run will: %v", err)
 	}
 	return nil
+}
+
+// announced returns ErrUnannounced if the session's intent is gone before the session has
+// ended: no pruner takes it away, but a person may have, or a disk. It is asked last of all:
+// a pruner that came later has deleted nothing yet because of that.
+func (s *Session) announced(ctx context.Context) error {
+	if s.unseen {
+		return nil
+	}
+	there, err := s.intentThere(ctx)
+	if there || err != nil {
+		return err
+	}
+	if _, err := get(ctx, s.r.store, snapshotName(s.id), 0, 1, nil); err == nil {
+		return ErrClosed // by a pruner, which removes the intent then
+	}
+	return ErrUnannounced
+}
+
+// intentThere reports whether the session's intent is there, be it damaged: pruners wait for
+// it all the same.
+func (s *Session) intentThere(ctx context.Context) (bool, error) {
+	_, err := get(ctx, s.r.store, intentName(s.id), 0, 1, nil)
+	if errors.Is(err, storage.ErrNotFound) {
+		return false, nil
+	}
+	if errors.Is(err, storage.ErrShort) {
+		err = nil
+	}
+	return err == nil, err
 }
 
 // Checkpoint makes durable what Writers that have been flushed were given, and names it: all

@@ -317,7 +317,8 @@
 // For that, snapshots are listed before intents: the other way round a session
 // could come between, and its parent go.
 //
-// Only a pruner removes intents, of sessions that have ended, and it ends those
+// Only a pruner removes intents, of sessions that have ended. Last of all a session looks whether its
+// own is still there, and makes no snapshot if not: a person, or a disk, has taken it away. A pruner ends those
 // whose process is gone by a tombstone. The session may sleep and not be gone: its
 // own put at the end fails then. Therefore such a tombstone stays for ever. One that
 // the session itself put is removed after some time.

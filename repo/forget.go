@@ -89,6 +89,9 @@ func (r *Repository) Unforget(ctx context.Context, id seal.Session, intent Inten
 		err = check(s)
 	}
 	if err == nil {
+		err = s.announced(ctx)
+	}
+	if err == nil {
 		// The one step that makes it a snapshot again.
 		if err = r.store.Delete(ctx, forgottenName(id)); errors.Is(err, storage.ErrNotFound) {
 			err = nil // another process was faster

@@ -28,4 +28,5 @@ whole with any tool (cp -a, rsync -a).
     damaged/    what was found to be lost
     marks/      what is going to be deleted
     seen/       which marks a backup has seen
+    spares/     config/ and keys/ once more
 `

@@ -35,6 +35,9 @@ const (
 // process was taken for dead. Nothing is lost; the run has to be repeated.
 var ErrClosed = errors.New("the session was closed by another process; run the backup again")
 
+// ErrUnannounced is returned by Commit, and by Unforget, when the session's intent is gone.
+var ErrUnannounced = errors.New("the record in intents/ that this run had begun is gone, so what it relies on may have been pruned: run it again")
+
 // A SpaceError says that writing stopped to leave room on the storage.
 type SpaceError struct{ Free, Keep uint64 }
 
@@ -72,6 +75,7 @@ type Session struct {
 	wg         sync.WaitGroup // the packs in flight
 	unfinished chan struct{}  // a token for each pack that is being filled or in flight
 
+	unseen bool            // its intent was not there once it was put, as in a dry run; set by Begin
 	packSz int             // set by Begin
 	absent blob.ID         // set by Begin
 	began  absent          // what absent stands for, and what is marked; set by Begin
@@ -137,8 +141,12 @@ func (r *Repository) announce(ctx context.Context, opts SessionOptions) (*Sessio
 	if err := r.putIntent(ctx, s.id, &s.opts.Intent); err != nil {
 		return nil, err
 	}
+	there, err := s.intentThere(ctx)
+	s.unseen = !there
 	// Again: somebody may have begun in the same moment.
-	err := r.checkLocks(ctx, s.id, s.opts.Intent)
+	if err == nil {
+		err = r.checkLocks(ctx, s.id, s.opts.Intent)
+	}
 	// Before the index is listed: a pruner takes a pack out of the index before it
 	// takes its mark away, so that a pack which is in that index and under no mark is there.
 	if err == nil {

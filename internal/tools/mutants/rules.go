@@ -122,6 +122,9 @@ var mutations = []mutation{
 	{"a session that lost a piece does not commit", "repo/commit.go", []edit{{
 		"	if err := s.failed(); err != nil {\n		return err\n	}\n	s.claimed.Close() // nothing more is saved\n", "	s.claimed.Close()\n"}},
 		[]string{"./repo TestASessionThatLostAPieceDoesNotCommit"}},
+	{"a session whose intent is gone makes no snapshot", "repo/commit.go", []edit{{
+		"	if err := s.announced(ctx); err != nil {\n		return err\n	}\n", ""}},
+		[]string{"./gc TestIntentTakenAway"}},
 	{"one name ends a session", "repo/commit.go", []edit{{"			return ErrClosed\n", "			return nil\n"}},
 		[]string{"./gc TestEndedByThePruner"}},
 	{"a put whose answer was lost is looked up", "repo/record.go", []edit{{
@@ -144,6 +147,8 @@ var mutations = []mutation{
 		[]string{"./gc TestUnforgetWhileDeleting"}},
 	{"a forgotten parent is none", "repo/forget.go", []edit{{", {forgottenName(id), false}}", "}"}},
 		[]string{"./repo TestForget TestForgottenKeepsItsName", "./backup TestParentSnapshotGoesMeanwhile"}},
+	{"where a config or a key file cannot be used its spare is", "repo/spare.go", []edit{{"	if spareErr == nil {\n", "	if spareErr == nil && false {\n"}},
+		[]string{"./repo TestSpares"}},
 	{"no key is changed beside a newer config that is damaged", "repo/config.go", []edit{{
 		"	if compareNumbered(names[0], configName(r.config.Number)) > 0 {\n",
 		"	if compareNumbered(names[0], configName(r.config.Number)) > 0 && r.broken == \"\" {\n"}, {
@@ -203,10 +208,10 @@ var mutations = []mutation{
 	{"every open session has seen the mark of what is deleted", "gc/sweep.go", []edit{{"		case i >= 0:\n", "		case i >= len(p.open):\n"}},
 		[]string{"./gc TestSessionThatHasNotSeenTheMark"}},
 	{"a session whose process lives is not ended", "gc/observe.go", []edit{{
-		"	if s.Intent != nil && p.opts.Lives(s.Intent) {\n		return false, nil\n	}\n", ""}},
+		"	case s.Intent != nil && p.opts.Lives(s.Intent):\n		return nil, nil\n", ""}},
 		[]string{"./gc TestExpire"}},
 	{"a session of another machine is ended after a while", "gc/observe.go", []edit{{
-		"	_, over := p.memo.until(string(repo.Intents)+\"/\"+id.String(), p.opts.Expire)\n	return over && ", "	return "}},
+		"p.opts.Expire); !over || p.opts.Expire <= 0 {", "p.opts.Expire); !over && over || p.opts.Expire <= 0 {"}},
 		[]string{"./gc TestExpire"}},
 	{"grace", "gc/sweep.go", []edit{{"		case !over:\n", "		case !over && false:\n"}}, []string{"./gc TestGrace"}},
 	{"min-age", "gc/choose.go", []edit{{"least); !over {", "least); !over && false {"}}, []string{"./gc TestMinAge"}},
