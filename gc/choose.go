@@ -72,7 +72,7 @@ func (p *pruner) choose(ctx context.Context) ([]blob.ID, error) {
 		}
 		least, text := p.opts.MinAge, "not needed for too short a time (--min-age)"
 		if p.tombs[by] && p.opts.MinAgeLeft > least {
-			least, text = p.opts.MinAgeLeft, "stored by a backup that was interrupted; the next one may use it (--min-age)"
+			least, text = p.opts.MinAgeLeft, "stored by a run that made no snapshot; the next one may use it (--min-age)"
 		}
 		if at, over := p.memo.until(repo.PackName(id), least); !over {
 			p.wait(Waiting{Why: "age", Until: &at, Text: text}, k)

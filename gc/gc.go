@@ -121,11 +121,37 @@ type Report struct {
 	Merged        uint64    `json:"merged_index_objects" doc:"small index objects that others have taken the place of"`
 	Unused        uint64    `json:"unused_bytes" doc:"about what is not needed in packs of which something is"`
 	Ended         uint64    `json:"ended_sessions" doc:"sessions that were taken for dead and ended"`
+	Dead          []Dead    `json:"dead" doc:"which these were, at most 100 of them:"`
 	Missing       uint64    `json:"missing_pieces" doc:"pieces of files that snapshots need and no pack has: damage"`
 	Damaged       []string  `json:"damaged" doc:"what is damaged of packs that were to be rewritten or deleted, and therefore stays"`
 	Full          bool      `json:"full" doc:"whether there was no room to rewrite packs"`
 	Stopped       bool      `json:"stopped" doc:"whether it stopped after --max-duration, with work left"`
 	Waiting       []Waiting `json:"waiting" doc:"what is not needed and could not be deleted yet, for each reason:"`
+}
+
+// A Dead is a session that was taken for dead: it had begun, and no snapshot of it is there.
+type Dead struct {
+	Session string     `json:"session" doc:"its ID, which its snapshot would have had"`
+	What    string     `json:"what" doc:"backup, say; empty, as are the others, if its intent is damaged"`
+	Store   string     `json:"store" doc:"the store's name"`
+	Host    string     `json:"host" doc:"the machine it ran on"`
+	Began   *time.Time `json:"began,omitempty" doc:"when it began"`
+}
+
+// maxDead is how many dead sessions a Report names.
+const maxDead = 100
+
+func (r *Report) ended(s *repo.OpenSession) {
+	r.Ended++
+	if len(r.Dead) == maxDead {
+		return
+	}
+	d := Dead{Session: s.ID.String()}
+	if i := s.Intent; i != nil {
+		began := time.Unix(0, i.Started).UTC()
+		d.What, d.Store, d.Host, d.Began = i.Operation, i.Store, i.Host, &began
+	}
+	r.Dead = append(r.Dead, d)
 }
 
 // A Waiting says what waits for one reason.
@@ -184,7 +210,7 @@ func newPruner(r *repo.Repository, opts Options) *pruner {
 	if opts.Done == nil {
 		opts.Done = func(uint64, uint64) {}
 	}
-	p := &pruner{r: r, opts: opts, started: r.Now(), report: Report{DryRun: opts.DryRun, Waiting: []Waiting{}, Damaged: []string{}},
+	p := &pruner{r: r, opts: opts, started: r.Now(), report: Report{DryRun: opts.DryRun, Dead: []Dead{}, Waiting: []Waiting{}, Damaged: []string{}},
 		packs: map[blob.ID]*pack{}, roots: map[seal.Session]bool{}, newest: map[store]newest{}}
 	p.reach = &reacher{r: r, dir: &folder{parent: r.CachePath(opts.CacheDir, "prune")}, most: cmp.Or(opts.held, maxHeld), count: p.count, done: opts.Done, stop: p.timeUp}
 	return p

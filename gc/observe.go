@@ -140,10 +140,10 @@ func (p *pruner) endDead(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		if !dead {
+		if dead == nil {
 			continue
 		}
-		p.report.Ended++
+		p.report.ended(dead)
 		if p.opts.DryRun {
 			continue
 		}
@@ -178,25 +178,26 @@ func (p *pruner) checkDrop(ctx context.Context, open map[seal.Session]bool) erro
 	return nil
 }
 
-func (p *pruner) isDead(ctx context.Context, id seal.Session) (bool, error) {
-	if slices.ContainsFunc(p.opts.Drop, func(text string) bool { return strings.HasPrefix(id.String(), text) }) {
-		return true, nil
-	}
+// isDead returns the session if it is dead, else nil.
+func (p *pruner) isDead(ctx context.Context, id seal.Session) (*repo.OpenSession, error) {
 	s, err := p.r.ReadSession(ctx, id)
 	if errors.Is(err, storage.ErrNotFound) {
-		return false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return false, err
+		return nil, err
 	}
-	if s.Intent != nil && s.Intent.Gone() {
-		return true, nil
+	dropped := slices.ContainsFunc(p.opts.Drop, func(text string) bool { return strings.HasPrefix(id.String(), text) })
+	switch {
+	case dropped || s.Intent != nil && s.Intent.Gone():
+		return s, nil
+	case s.Intent != nil && p.opts.Lives(s.Intent):
+		return nil, nil
 	}
-	if s.Intent != nil && p.opts.Lives(s.Intent) {
-		return false, nil
+	if _, over := p.memo.until(string(repo.Intents)+"/"+id.String(), p.opts.Expire); !over || p.opts.Expire <= 0 {
+		return nil, nil
 	}
-	_, over := p.memo.until(string(repo.Intents)+"/"+id.String(), p.opts.Expire)
-	return over && p.opts.Expire > 0, nil
+	return s, nil
 }
 
 // observe lists snapshots, then sessions, and finds what those need that were

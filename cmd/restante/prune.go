@@ -177,7 +177,10 @@ func printPrune(out *output, o *pruneOptions, r *gc.Report) error {
 		text += fmt.Sprintf("%swritten anew what is needed of %s: %s\n", would, cli.Count(r.Repacked, "pack", "packs"), cli.Size(r.RepackedBytes))
 	}
 	if r.Ended > 0 {
-		text += fmt.Sprintf("%sended %s that %s dead\n", would, cli.Count(r.Ended, "backup", "backups"), plural(r.Ended, "is", "are"))
+		text += fmt.Sprintf("%sended %s that %s dead, without a snapshot:\n", would, cli.Count(r.Ended, "session", "sessions"), plural(r.Ended, "is", "are"))
+		for _, d := range r.Dead {
+			text += deadText(d)
+		}
 	}
 	if r.Full {
 		out.warn("there was no room to write anew what is needed of packs that are mostly not; run it again when there is")
@@ -211,6 +214,19 @@ func printPrune(out *output, o *pruneOptions, r *gc.Report) error {
 	}
 	_, err := fmt.Fprint(out, text)
 	return err
+}
+
+// deadText names a session that was ended. Who knows it as a backup that had ended well
+// learns so that its snapshot was lost.
+func deadText(d gc.Dead) string {
+	if d.Began == nil {
+		return fmt.Sprintf("  %s, of which nothing is known: its intent is damaged\n", d.Session)
+	}
+	text := fmt.Sprintf("  %s: %s", d.Session, cli.Line(d.What))
+	if d.Store != "" {
+		text += fmt.Sprintf(" of store %q", d.Store)
+	}
+	return text + fmt.Sprintf(" on %s, begun %s\n", cli.Line(d.Host), cli.Time(*d.Began))
 }
 
 func explain(w gc.Waiting) string {
