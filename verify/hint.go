@@ -102,8 +102,10 @@ func (c *checker) packHint(f *finding) string {
 		return "nothing that snapshots need is lost; " + copyBack + ", or run restante repair index, which takes it out of the index"
 	case p != nil && p.size < 0:
 		return fmt.Sprintf("%s%s; without one, run %s; then restante repair index takes it out of the index, and %s; %s", c.first(), copyBack, readAll, listLost, f.rest())
+	case p != nil && len(p.names) == 0 && p.blind:
+		return "nothing tells what is in it, for no index object names it and its directory cannot be read: " + copyBack + "; without one move it out of the repository, and run " + readAll
 	case p != nil && len(p.names) == 0:
-		return "no index object that can be read names it; " + copyBack + ", or " + saveWhole + "; if nobody knows what is in it, move it out of the repository"
+		return "no index object that can be read names it; " + copyBack + ", or " + saveWhole + "; if that leaves it alone, move it out of the repository"
 	case f.copied:
 		return "nothing is lost: every piece has another sound copy; " + saveWhole
 	case !f.loses():
@@ -117,7 +119,6 @@ func HeldHint(snapshotID string) string {
 	return copyBack + "; until then restante prune deletes nothing; only if it was given up for good: restante release " + snapshotID
 }
 
-// keyHint is for a key file that a config names.
 // twinHint is for a config, a key file, or the spare of one, of which the other may be whole.
 func (c *checker) twinHint(f *finding) string {
 	twin := repo.SpareOf(f.object)

@@ -134,4 +134,6 @@ func (c *checker) amend(all map[blob.ID]repo.Damage) {
 }
 
 // took takes what reading the pack from beginning to end showed.
-func (p *pack) took(d reading) { p.read, p.note = d.ended(), d.note }
+func (p *pack) took(d reading) {
+	p.read, p.note, p.blind = d.ended(), d.note, d.note != nil && !d.directory
+}

@@ -41,7 +41,7 @@ func (c *checker) present(ctx context.Context) error {
 		}
 	}
 	if c.spare > 0 {
-		c.report.note("%s in no index object that can be read, with %d bytes in all; an interrupted backup leaves such, or an index object that is gone, and the next backup takes them up",
+		c.report.note("%s in no index object that can be read, with %d bytes in all; an interrupted backup leaves such, or an index object that is gone, and the next backup takes up what is whole",
 			count(c.spare, "pack is", "packs are"), bytes)
 	}
 	return nil

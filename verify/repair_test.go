@@ -425,3 +425,24 @@ func TestRepairsOfNothing(t *testing.T) {
 		}
 	}
 }
+
+// TestPackOfWhichNothingIsKnown: where a pack cannot be read at all, and the index object that
+// named it is gone too, no repair may take it away; check says that a person should, and then all ends well.
+func TestPackOfWhichNothingIsKnown(t *testing.T) {
+	f := newFixture(t)
+	name := f.names["data2"]
+	f.replace(t, name, make([]byte, len(f.get(t, name))))
+	f.replace(t, f.names["dataindex2"], nil)
+	for range 2 {
+		f.repairIndex(t)
+		f.repairPacks(t)
+		f.repairSnapshots(t)
+		report := f.check(t, true)
+		i := slices.IndexFunc(report.Findings, isOf(name))
+		if i < 0 || !strings.Contains(report.Findings[i].Hint, "move it out of the repository") || strings.Contains(report.Findings[i].Hint, "repair packs") {
+			t.Fatalf("%+v", report.Findings)
+		}
+	}
+	f.replace(t, name, nil)
+	wantLines(t, f.render(f.check(t, true)), nil)
+}

@@ -236,6 +236,7 @@ type pack struct {
 	names []naming
 	read  bool         // from beginning to end
 	note  *repo.Damage // that reading it showed
+	blind bool         // reading it showed no directory
 	// suspect, if not nil, is why pieces in the pack are only there if they
 	// can be read.
 	suspect *finding

@@ -307,7 +307,7 @@ func TestNotes(t *testing.T) {
 	wantLines(t, report.Notes, []string{
 		"the object README is gone; it only tells people what this is",
 		"2 objects are there, which restante has not made and does not read: photos/1, photos/2",
-		"2 packs are in no index object that can be read, with 278528 bytes in all; an interrupted backup leaves such, or an index object that is gone, and the next backup takes them up",
+		"2 packs are in no index object that can be read, with 278528 bytes in all; an interrupted backup leaves such, or an index object that is gone, and the next backup takes up what is whole",
 	})
 }
 
