@@ -45,7 +45,7 @@ func startTime(pid int) (uint64, error) {
 // The fields of /proc/PID/stat that are looked at, counted from the state,
 // which is the third there; see proc(5).
 const (
-	statState   = 3 - 3
+	statState   = 0
 	statThreads = 20 - 3
 	statStart   = 22 - 3
 )

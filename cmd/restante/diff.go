@@ -66,7 +66,8 @@ An mbox or mdbox that changed has a line, and one for each message in it that wa
 added, removed or changed, by where in the file it begins; where the only message
 in it was changed the file's line is all. Programs keep the flags of an mbox in
 the headers, so there other flags show as changed. A message that
-went from one such file to another is removed and added. Of an mdbox whose
+went from one such file to another is removed and added. A short message of an
+mdbox may show as changed once another has come behind it. Of an mdbox whose
 messages Dovecot has compressed only the difference of their numbers is known.
 
 ` + jsonHelp([]changeInfo{}) + `
