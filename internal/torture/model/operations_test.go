@@ -165,7 +165,11 @@ func (w *world) forget(c *client, arg int) bool {
 		return err
 	})
 	o.ended = func(err error) error {
-		if i := slices.IndexFunc(ids, func(id seal.Session) bool { return !w.kept[id].forgotten && !slices.Contains(o.touched, id) }); i >= 0 && err == nil {
+		listed := func(id seal.Session) bool { // and not because another took it back meanwhile
+			k := w.kept[id]
+			return !k.forgotten && !slices.Contains(o.touched, id) && k.back < o.began
+		}
+		if i := slices.IndexFunc(ids, listed); i >= 0 && err == nil {
 			return fmt.Errorf("snapshot %s is not forgotten", ids[i])
 		}
 		return o.judge(err, errors.Is(err, storage.ErrNotFound))

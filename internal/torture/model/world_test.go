@@ -57,6 +57,7 @@ type kept struct {
 
 	state     state
 	forgotten bool
+	back      int                  // in which step it was last taken back
 	broken    bool                 // its record cannot be read
 	hurt      bool                 // something that it needs, or may need, has been lost at some time
 	needs     map[string][]blob.ID // pieces of each file, from when that can be read
@@ -215,6 +216,9 @@ func (w *world) observe(c *client) {
 		case k == nil:
 		case part == "forgotten":
 			k.forgotten = verb == "put"
+			if !k.forgotten {
+				k.back = w.step
+			}
 			c.op.touched = append(c.op.touched, id)
 		case verb == "delete" && part == "snapshots" && k.forgotten: // else it has to be there
 			k.state = no
