@@ -126,13 +126,13 @@ var mutations = []mutation{
 		"	if err := s.announced(ctx); err != nil {\n		return err\n	}\n", ""}},
 		[]string{"./gc TestIntentTakenAway"}},
 	{"one name ends a session", "repo/commit.go", []edit{{"			return ErrClosed\n", "			return nil\n"}},
-		[]string{"./gc TestEndedByThePruner"}},
+		[]string{"./repo TestAbandonedWorkIsTakenUp"}},
 	{"a put whose answer was lost is looked up", "repo/record.go", []edit{{
 		"	if getErr == nil && string(there) == string(data) {", "	if false && getErr == nil && string(there) == string(data) {"}},
 		[]string{"./repo TestLostAnswers"}},
 	{"a put finds its own bytes only", "repo/record.go", []edit{{
 		"	if getErr == nil && string(there) == string(data) {", "	if getErr == nil && len(there) > 0 {"}},
-		[]string{"./gc TestEndedByThePruner"}},
+		[]string{"./repo TestAbandonedWorkIsTakenUp"}},
 
 	// Forgetting.
 	{"a forgotten snapshot is none", "repo/snapshots.go", []edit{{
