@@ -92,7 +92,23 @@ func checkLabel(label string) error {
 func (r *Repository) Keys() []KeyInfo {
 	r.configMu.Lock()
 	defer r.configMu.Unlock()
-	return slices.DeleteFunc(slices.Clone(r.config.Keys), func(k KeyInfo) bool { return k.Removed != 0 })
+	return r.config.inService()
+}
+
+// KeysNow does as Keys, by the config that is the newest now: others may have changed keys
+// since the repository was opened. It returns the errors of Open.
+func (r *Repository) KeysNow(ctx context.Context) ([]KeyInfo, error) {
+	r.configMu.Lock()
+	defer r.configMu.Unlock()
+	c, _, err := r.loadConfig(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return c.inService(), nil
+}
+
+func (c *config) inService() []KeyInfo {
+	return slices.DeleteFunc(slices.Clone(c.Keys), func(k KeyInfo) bool { return k.Removed != 0 })
 }
 
 // Made returns when the repository was made, to the second: its first key, be it

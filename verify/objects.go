@@ -56,11 +56,13 @@ func (c *checker) objects(ctx context.Context) error {
 		c.report.note("%s forgotten; what is only in such is not checked", count(c.forgotten, "snapshot is", "snapshots are"))
 	}
 	odd.tell(&c.report)
-	c.checkKeys()
-	if err != nil {
-		return err
+	if err == nil {
+		err = c.checkKeys(ctx)
 	}
-	return c.checkConfigs(ctx)
+	if err == nil {
+		err = c.checkConfigs(ctx)
+	}
+	return err
 }
 
 // held finds snapshots that are held and missing.
@@ -153,15 +155,12 @@ func (c *checker) checkConfigs(ctx context.Context) error {
 }
 
 // checkKeys compares the key files with the config.
-func (c *checker) checkKeys() {
+func (c *checker) checkKeys(ctx context.Context) error {
 	for _, k := range c.r.Keys() {
-		name := string(repo.KeyFiles) + "/" + k.Object.String()
-		switch {
-		case c.names[name]:
-		case c.names[repo.SpareOf(name)]:
-			c.find(name).tell(spareUsed)
-		default:
-			c.find(name).tell(fmt.Sprintf("it is missing: the key %q opens the repository no more", k.Label))
+		if !c.names[string(repo.KeyFiles)+"/"+k.Object.String()] {
+			if err := c.missingKey(ctx, k); err != nil {
+				return err
+			}
 		}
 		delete(c.keys, k.Object)
 	}
@@ -176,6 +175,23 @@ func (c *checker) checkKeys() {
 			c.report.note("%s is of no key in service; who has its passphrase or identity can open the repository with it, so delete it", name)
 		}
 	}
+	return nil
+}
+
+// missingKey tells of a key whose file was not listed, unless it has been removed
+// since the repository was opened.
+func (c *checker) missingKey(ctx context.Context, k repo.KeyInfo) error {
+	now, err := c.r.KeysNow(ctx)
+	if err != nil || !slices.ContainsFunc(now, func(n repo.KeyInfo) bool { return n.Object == k.Object }) {
+		return err
+	}
+	name := string(repo.KeyFiles) + "/" + k.Object.String()
+	if c.names[repo.SpareOf(name)] {
+		c.find(name).tell(spareUsed)
+	} else {
+		c.find(name).tell(fmt.Sprintf("it is missing: the key %q opens the repository no more", k.Label))
+	}
+	return nil
 }
 
 // indexes opens all index objects, and puts the broken ones aside.

@@ -493,6 +493,23 @@ func TestKeysAgainstConfig(t *testing.T) {
 	}
 }
 
+// TestKeyRemovedMeanwhile: a key that was removed since the repository was opened is not missed.
+func TestKeyRemovedMeanwhile(t *testing.T) {
+	f := newFixture(t)
+	added, err := f.open(t).AddKey(t.Context(), seal.Owner, "added", func(k *seal.Keys) ([]byte, error) { return seal.LockPassphrase(k, "x") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := f.open(t)
+	if err := f.open(t).RemoveKey(t.Context(), added); err != nil {
+		t.Fatal(err)
+	}
+	report, err := verify.Check(t.Context(), r, verify.Options{})
+	if err != nil || len(report.Findings) > 0 || len(report.Notes) > 0 {
+		t.Errorf("%+v, %q, %v", report.Findings, report.Notes, err)
+	}
+}
+
 // What the hints say is so.
 func TestHintsHelp(t *testing.T) {
 	if testing.Short() {
