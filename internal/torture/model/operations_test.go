@@ -481,5 +481,16 @@ func (h *healing) run(ctx context.Context, r *repo.Repository) (err error) {
 			return err
 		}
 	}
-	return nil
+	return giveUpHeld(ctx, r)
+}
+
+// giveUpHeld releases what is held and missing, for else no prune deletes anything.
+func giveUpHeld(ctx context.Context, r *repo.Repository) error {
+	lost, err := r.LostHeld(ctx)
+	for _, id := range lost {
+		if err == nil {
+			_, err = r.Release(ctx, id)
+		}
+	}
+	return err
 }
