@@ -238,7 +238,7 @@ func Run(ctx context.Context, r *repo.Repository, opts Options) (*Result, error)
 	if err != nil {
 		return nil, err
 	}
-	result, err := run.record(ctx, shrink != nil)
+	result, err := run.record(ctx, last.parent, shrink != nil)
 	if err == nil {
 		result.First, result.Dropped = last.none, run.dropped
 		return result, nil
@@ -270,9 +270,9 @@ func newRun(ctx context.Context, r *repo.Repository, opts Options) *run {
 	return run
 }
 
-// record walks, reads, records and commits. shrunk says that the store lost
-// most of its mailboxes.
-func (run *run) record(ctx context.Context, shrunk bool) (*Result, error) {
+// record walks, reads, records and commits. parent is what the parent cache describes, if that is
+// known; shrunk says that the store lost most of its mailboxes.
+func (run *run) record(ctx context.Context, parent *snapshot.Snapshot, shrunk bool) (*Result, error) {
 	if err := run.confirmParent(ctx); err != nil {
 		return nil, err
 	}
@@ -281,8 +281,8 @@ func (run *run) record(ctx context.Context, shrunk bool) (*Result, error) {
 		// and what is missing is stored again.
 		run.dropParent("what is damaged or missing in the repository is not what it was at the last backup, so something of that may be lost")
 	}
-	if run.parent != nil && !run.session.MayBuildOn(run.parent.session, run.parent.marks) {
-		run.dropParent("a prune is about to delete packs, of which the last backup may need some")
+	if err := run.checkMarks(ctx, parent); err != nil {
+		return nil, err
 	}
 	cache := run.createParent()
 	defer cache.discard()

@@ -27,8 +27,13 @@ func (f *fixture) namesOf(prefix string) (names []string) {
 // mark marks all packs; roots need none of them.
 func (f *fixture) mark(number uint64, roots ...backup.Session) {
 	f.t.Helper()
+	f.markPacks(number, f.namesOf("packs/"), roots...)
+}
+
+func (f *fixture) markPacks(number uint64, packs []string, roots ...backup.Session) {
+	f.t.Helper()
 	m := repo.Mark{Number: number}
-	for _, name := range f.namesOf("packs/") {
+	for _, name := range packs {
 		id, err := blob.ParseID(path.Base(name))
 		must(f.t, err)
 		m.Packs = append(m.Packs, id)
@@ -40,8 +45,9 @@ func (f *fixture) mark(number uint64, roots ...backup.Session) {
 	must(f.t, f.open().PutMark(f.t.Context(), m))
 }
 
-// A backup takes over what its parent has, unread, but from under a mark that
-// the parent may need: then it stores all of it again.
+// A backup takes over what its parent has, unread, but from under a mark of which
+// the parent needs something: then it stores all of it again. Where the mark does not say so the
+// parent's pages do, to who may read them.
 func TestMarkedPacksAreStoredAgain(t *testing.T) {
 	f := newFixture(t)
 	f.maildir("alice/Maildir", 50)
@@ -65,6 +71,11 @@ func TestMarkedPacksAreStoredAgain(t *testing.T) {
 	last := f.clean(resting)
 	if n := last.Snapshot.Run.BytesRead; n != 0 {
 		t.Errorf("%d bytes were read, though the parent has seen the mark", n)
+	}
+	f.markPacks(3, old)
+	last = f.clean(resting)
+	if n := last.Snapshot.Run.BytesRead; n != 0 {
+		t.Errorf("%d bytes were read, though the parent needs nothing of what is marked", n)
 	}
 	for _, name := range old {
 		must(t, f.store.Delete(t.Context(), name))

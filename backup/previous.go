@@ -12,12 +12,14 @@ import (
 	"restante/mailstore"
 	"restante/repo"
 	"restante/snapshot"
+	"restante/verify"
 )
 
 // A previous is what is known of the newest snapshot of this store.
 type previous struct {
 	none      bool               // there is none, as far as can be known
 	record    *snapshot.Snapshot // nil if it cannot be read
+	parent    *snapshot.Snapshot // that which the parent cache describes; nil likewise
 	mailboxes int
 	byRoot    []int // of Store.Roots; nil if it had other roots, or only one
 	leftOut   int   // snapshots that could not be read; the newest may be among them
@@ -40,8 +42,10 @@ func (run *run) lastSnapshot(ctx context.Context) (last previous, err error) {
 	var newest *snapshot.Snapshot
 	listed := false
 	for _, o := range objects {
-		listed = listed || [16]byte(o.ID) == run.parent.id()
 		s, err := snapshot.DecodeSnapshot(o.Payload)
+		if [16]byte(o.ID) == run.parent.id() {
+			listed, last.parent = true, s
+		}
 		if err != nil || s.Store != run.opts.Name || s.Host != run.opts.Host {
 			continue
 		}
@@ -164,6 +168,26 @@ func (run *run) confirmParent(ctx context.Context) error {
 		run.dropParent(parentGone)
 	}
 	return err
+}
+
+// checkMarks drops the parent cache if its snapshot needs something that a prune is about to
+// delete. Where marks do not tell, as of one that was made beside the prune, the pages of
+// the snapshot do, if the key may read them: that costs what its tree does, and not what the store does.
+func (run *run) checkMarks(ctx context.Context, parent *snapshot.Snapshot) error {
+	if run.parent == nil || run.session.MayBuildOn(run.parent.session, run.parent.marks) {
+		return nil
+	}
+	if parent != nil && run.repo.CanRead() {
+		gone, err := verify.Complete(ctx, run.repo, run.session, parent)
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err == nil && gone.None() {
+			return nil
+		}
+	}
+	run.dropParent("a prune is about to delete packs, of which the last backup needs some or may need some")
+	return nil
 }
 
 // parentGone is why a parent cannot be used whose snapshot is not listed.

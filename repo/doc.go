@@ -296,7 +296,8 @@
 // under the marks that it saw count as not stored: it adopts none of them, does
 // not miss them, and stores again what is in them. A parent is done without, too,
 // that may need one of them: one that is neither among the snapshots of a mark nor
-// of a session that had seen it.
+// of a session that had seen it, unless the session has looked up all that it refers to, as
+// who takes a snapshot back does, and found it in other packs.
 //
 // A pruner finds what is needed: it lists packs, then snapshots, then intents, in this
 // order, and then brings its index up to date. Needed is what those snapshots refer to, and what

@@ -199,7 +199,7 @@ func (s *Session) Marks() []uint64 {
 	return numbers
 }
 
-// MayBuildOn reports whether a snapshot needs nothing of what is under the marks
+// MayBuildOn reports whether marks tell that a snapshot needs nothing of what is under the marks
 // that the session has seen, so that what it refers to can be taken over without
 // a look at each piece. seen are the marks that the snapshot's session had seen: it
 // took nothing from under them. Of the others, a mark names the snapshots that

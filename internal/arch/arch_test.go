@@ -28,7 +28,7 @@ var allowed = map[string][]string{
 	"cmd/restante":              everything,
 	"cmd/restante/internal/cli": {},
 
-	"backup":  {"mailstore", "message", "chunking", "repo", "snapshot", "blob", "internal/glob"},
+	"backup":  {"mailstore", "message", "chunking", "verify", "repo", "snapshot", "blob", "internal/glob"},
 	"diff":    {"mailstore", "snapshot", "blob"},
 	"gc":      {"repo", "snapshot", "seal", "storage", "blob"},
 	"restore": {"message", "snapshot", "blob", "internal/glob"},

@@ -82,7 +82,9 @@ var mutations = []mutation{
 		"	for n, m := range s.marks {\n		if slices.Contains(seen, n) {\n			continue\n		}\n", "	for range 0 {\n		var m Mark\n"}},
 		[]string{"./gc TestMayBuildOn"}},
 	{"a backup asks what it may take over", "backup/backup.go", []edit{{
-		"	if run.parent != nil && !run.session.MayBuildOn(", "	if false && !run.session.MayBuildOn("}},
+		"	if err := run.checkMarks(ctx, parent); err != nil {\n		return nil, err\n	}\n", "	_ = parent\n"}},
+		[]string{"./backup TestMarkedPacksAreStoredAgain"}},
+	{"a backup looks whether its parent needs what is marked", "backup/previous.go", []edit{{"		if err == nil && gone.None() {\n", "		if err == nil {\n			_ = gone\n"}},
 		[]string{"./backup TestMarkedPacksAreStoredAgain"}},
 	{"a backup confirms its parent", "backup/backup.go", []edit{{
 		"	if err := run.confirmParent(ctx); err != nil {\n		return nil, err\n	}\n", ""}},
