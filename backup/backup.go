@@ -217,7 +217,10 @@ func Run(ctx context.Context, r *repo.Repository, opts Options) (*Result, error)
 	if _, err := record.Encode(); err != nil {
 		return nil, err
 	}
-	run.openParent()
+	others := false
+	if run.parent, others = openParent(run.parentPath(), run.optionsHash()); others {
+		run.dropped = "other files were excluded at the last backup"
+	}
 	defer func() { run.parent.close() }()
 	last, err := run.lastSnapshot(ctx)
 	if err != nil {

@@ -84,7 +84,7 @@ func WriteParentBlock(dir string, block []byte) error {
 
 // BlocksOf returns the path of the file of blocks of a parent cache.
 func BlocksOf(dir string) string {
-	p := openParent(dir, blob.ID{})
+	p, _ := openParent(dir, blob.ID{})
 	defer p.close()
 	return p.blocks.Name()
 }
@@ -92,7 +92,7 @@ func BlocksOf(dir string) string {
 // ReadParent returns the records of a parent cache as far as they can be read,
 // and false if it cannot be used at all.
 func ReadParent(path string) ([]ParentRecord, bool) {
-	p := openParent(path, blob.ID{})
+	p, _ := openParent(path, blob.ID{})
 	if p == nil {
 		return nil, false
 	}
@@ -107,7 +107,7 @@ func ReadParent(path string) ([]ParentRecord, bool) {
 
 // FindParent returns what a parent cache says of each key, in turn.
 func FindParent(path string, keys []snapshot.Key) []string {
-	p := openParent(path, blob.ID{})
+	p, _ := openParent(path, blob.ID{})
 	defer p.close()
 	c := p.from("")
 	var found []string
@@ -122,7 +122,7 @@ func FindParent(path string, keys []snapshot.Key) []string {
 // Resting returns when a folder was listed by what a parent cache says of it, and
 // false if it says nothing.
 func Resting(path string, folder snapshot.Key) (int64, bool) {
-	p := openParent(path, blob.ID{})
+	p, _ := openParent(path, blob.ID{})
 	defer p.close()
 	r := p.rest(folder)
 	if r == nil {
@@ -134,7 +134,7 @@ func Resting(path string, folder snapshot.Key) (int64, bool) {
 // TornParent opens a parent cache, has its list of leaves cut off, and returns
 // how many records are found from a key on, and the error of taking a folder over.
 func TornParent(path string, k snapshot.Key) (n int, err error) {
-	p := openParent(path, blob.ID{})
+	p, _ := openParent(path, blob.ID{})
 	defer p.close()
 	if err := os.Truncate(filepath.Join(path, leavesName), int64(parentHeader)); err != nil {
 		return 0, err

@@ -164,18 +164,20 @@ type memo struct {
 }
 
 // openParent opens the parent cache in the folder dir if it was made with the
-// options that have this hash. It returns nil when there is none that can be used.
-func openParent(dir string, options blob.ID) *parent {
+// options that have this hash. It returns nil when there is none that can be used;
+// others says that there is one, of other options.
+func openParent(dir string, options blob.ID) (_ *parent, others bool) {
 	p, err := readParent(dir)
 	if err == nil && p.options == options {
 		if p.blocks, err = os.Open(filepath.Join(dir, blocksName(p.number))); err == nil {
-			return p
+			return p, false
 		}
 	}
 	if p != nil {
+		others = p.options != options
 		p.list.Close()
 	}
-	return nil
+	return nil, others
 }
 
 // share returns the same cache for another goroutine.

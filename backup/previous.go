@@ -209,33 +209,14 @@ func (run *run) parentPath() string {
 	return run.repo.CachePath(run.opts.CacheDir, filepath.Join("parents", store.String()[:16]))
 }
 
-// openParent opens the parent cache, if there is one that can be used.
-func (run *run) openParent() {
-	options := run.optionsHash()
-	if run.parent = openParent(run.parentPath(), options); run.parent != nil {
-		return
-	}
-	p, err := readParent(run.parentPath())
-	if err == nil && p.options != options {
-		run.dropped = "other files were excluded at the last backup"
-	}
-	if p != nil {
-		p.list.Close()
-	}
-}
-
 // optionsHash covers the options that decide what a snapshot holds. After a
 // change of them everything is read anew. Of the folders to skip those count that lie in
 // the store: where a repository beside it is mounted changes nothing.
 func (run *run) optionsHash() blob.ID {
-	inStore := func(path string) bool {
-		return slices.ContainsFunc(run.opts.Store.Roots, func(root string) bool {
-			rel, err := filepath.Rel(root, path)
-			return err != nil || filepath.IsLocal(rel)
-		})
+	outside := func(path string) bool { // of a relative one that is not known
+		return filepath.IsAbs(path) && !slices.ContainsFunc(run.opts.Store.Roots, func(root string) bool { return within(path, root) })
 	}
-	skipped := slices.Clone(run.opts.Skip)
-	skipped = slices.DeleteFunc(skipped, func(path string) bool { return !inStore(path) })
+	skipped := slices.DeleteFunc(slices.Clone(run.opts.Skip), outside)
 	var b []byte
 	for _, p := range slices.Concat(run.opts.Exclude.Patterns(), []string{""}, skipped) {
 		b = append(binary.AppendUvarint(b, uint64(len(p))), p...)

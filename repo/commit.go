@@ -166,13 +166,7 @@ func (s *Session) announced(ctx context.Context) error {
 // it all the same.
 func (s *Session) intentThere(ctx context.Context) (bool, error) {
 	_, err := get(ctx, s.r.store, intentName(s.id), 0, 1, nil)
-	if errors.Is(err, storage.ErrNotFound) {
-		return false, nil
-	}
-	if errors.Is(err, storage.ErrShort) {
-		err = nil
-	}
-	return err == nil, err
+	return present(err)
 }
 
 // Checkpoint makes durable what Writers that have been flushed were given, and names it: all

@@ -121,8 +121,8 @@ func (r *Repository) Listed(ctx context.Context, id seal.Session) (bool, error) 
 		want bool
 	}{{snapshotName(id), true}, {forgottenName(id), false}} {
 		_, err := r.store.Get(ctx, at.name, 0, 1, nil)
-		there := err == nil || errors.Is(err, storage.ErrShort)
-		if !there && !errors.Is(err, storage.ErrNotFound) {
+		there, err := present(err)
+		if err != nil {
 			return false, fmt.Errorf("looking for %s: %w", at.name, err)
 		}
 		if there != at.want {
@@ -130,6 +130,18 @@ func (r *Repository) Listed(ctx context.Context, id seal.Session) (bool, error) 
 		}
 	}
 	return true, nil
+}
+
+// present tells from the error of reading an object's first byte whether the object is
+// there, be it empty. Its own error is one that says neither.
+func present(err error) (bool, error) {
+	if errors.Is(err, storage.ErrNotFound) {
+		return false, nil
+	}
+	if errors.Is(err, storage.ErrShort) {
+		err = nil
+	}
+	return err == nil, err
 }
 
 // readForgotten reads the forgotten record of a session. A DamageError says that

@@ -11,7 +11,6 @@ import (
 	"restante/seal"
 	"restante/storage"
 	"restante/storage/faulty"
-	"restante/storage/mem"
 )
 
 // TestSpares: whatever becomes of a config or of a key file, or of both at once, its spare
@@ -38,7 +37,7 @@ func TestSpares(t *testing.T) {
 		"too large":     func(t *testing.T, store storage.Store, name string) { replace(t, store, name, make([]byte, 2<<20)) },
 	} {
 		for _, spare := range []bool{false, true} {
-			damaged := copyOf(t, store)
+			damaged := copyStore(t, store)
 			for _, name := range vital {
 				if spare {
 					name = repo.SpareOf(name)
@@ -83,7 +82,7 @@ func TestSpareOfAnotherConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, data := range map[string][]byte{"another number": first, "another repository": foreign} {
-		planted := copyOf(t, store)
+		planted := copyStore(t, store)
 		replace(t, planted, "spares/config/00000002", data)
 		r := mustOpen(t, k, planted)
 		if r.BrokenConfig() != "config/00000002" || len(r.Keys()) != 1 {
@@ -125,17 +124,4 @@ func replace(t *testing.T, store storage.Store, name string, data []byte) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-func copyOf(t *testing.T, store storage.Store) storage.Store {
-	t.Helper()
-	out := mem.New()
-	for name := range objects(t, store) {
-		data, err := store.Get(t.Context(), name, 0, -1, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		replace(t, out, name, data)
-	}
-	return out
 }

@@ -3,6 +3,8 @@ package snapshot
 import (
 	"context"
 	"errors"
+	"hash"
+	"hash/fnv"
 	"iter"
 )
 
@@ -75,33 +77,24 @@ func Messages(ctx context.Context, loader Loader, e *Entry) iter.Seq2[MessageAt,
 
 // A restHash computes MessageAt.Rest.
 type restHash struct {
-	sum uint64 // up to the last piece
-	all uint64 // and the literals behind it
+	hash.Hash64        // of all
+	sum         uint64 // up to the last piece, without the literals behind it
 }
 
-func newRestHash() restHash { return restHash{restBasis, restBasis} }
-
-// Those of FNV-1a.
-const (
-	restBasis = 14695981039346656037
-	restPrime = 1099511628211
-)
+func newRestHash() restHash {
+	h := fnv.New64a()
+	return restHash{h, h.Sum64()}
+}
 
 func (h *restHash) add(it *Item) {
 	switch it.Kind {
 	case LiteralItem:
-		h.write(it.Literal)
+		h.Write(it.Literal)
+		return
 	case Base64Item:
-		h.write(it.Base64.RawHash[:])
-		h.sum = h.all
+		h.Write(it.Base64.RawHash[:])
 	default:
-		h.write(it.Piece.ID[:])
-		h.sum = h.all
+		h.Write(it.Piece.ID[:])
 	}
-}
-
-func (h *restHash) write(b []byte) {
-	for _, c := range b {
-		h.all = (h.all ^ uint64(c)) * restPrime
-	}
+	h.sum = h.Sum64()
 }

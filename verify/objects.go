@@ -157,7 +157,7 @@ func (c *checker) checkConfigs(ctx context.Context) error {
 // checkKeys compares the key files with the config.
 func (c *checker) checkKeys(ctx context.Context) error {
 	for _, k := range c.r.Keys() {
-		if !c.names[string(repo.KeyFiles)+"/"+k.Object.String()] {
+		if !c.names[keyFileName(k.Object)] {
 			if err := c.missingKey(ctx, k); err != nil {
 				return err
 			}
@@ -165,7 +165,7 @@ func (c *checker) checkKeys(ctx context.Context) error {
 		delete(c.keys, k.Object)
 	}
 	for id := range c.keys {
-		name := string(repo.KeyFiles) + "/" + id.String()
+		name := keyFileName(id)
 		if !c.names[name] {
 			name = repo.SpareOf(name)
 		}
@@ -178,6 +178,8 @@ func (c *checker) checkKeys(ctx context.Context) error {
 	return nil
 }
 
+func keyFileName(id blob.ID) string { return string(repo.KeyFiles) + "/" + id.String() }
+
 // missingKey tells of a key whose file was not listed, unless it has been removed
 // since the repository was opened.
 func (c *checker) missingKey(ctx context.Context, k repo.KeyInfo) error {
@@ -185,7 +187,7 @@ func (c *checker) missingKey(ctx context.Context, k repo.KeyInfo) error {
 	if err != nil || !slices.ContainsFunc(now, func(n repo.KeyInfo) bool { return n.Object == k.Object }) {
 		return err
 	}
-	name := string(repo.KeyFiles) + "/" + k.Object.String()
+	name := keyFileName(k.Object)
 	if c.names[repo.SpareOf(name)] {
 		c.find(name).tell(spareUsed)
 	} else {
