@@ -86,7 +86,7 @@
 // # Sets
 //
 // A [Set] is what a session has taken in hand: it keeps the session from storing
-// a piece twice, and is of no use after it. Half of an ID is 16 bytes. 65,536
+// a piece twice, and is of no use after it. Half of an ID is 16 bytes. 32,768
 // of them are in memory, in maps; then they become a run, a file of 16 bytes for
 // each, ascending, while the next ones gather. Four runs of one size become one,
 // so that 100 million pieces are in 18 files at most, with 1.6 GB, and as much again
@@ -99,7 +99,7 @@
 // of a set take 32 MiB at most: from 27 million pieces on they have fewer
 // bits, down to none, and more misses read a block of 4 KiB from each run that
 // the filters do not rule out, which is mostly in the page cache. So a set takes
-// up to 8 MiB, and 1.3 bytes a piece up to those 32 MiB, then 0.06.
+// up to 4 MiB, and 1.3 bytes a piece up to those 32 MiB, then 0.06.
 //
 // # Memory
 //
@@ -107,16 +107,17 @@
 // the file synced.
 //
 // A record takes 52 bytes while it is in memory: at most 327,680 are collected
-// before they are folded (17 MB). They are folded in ascending order, a batch of
-// 256 KiB at a time. Badger has no block cache and no index cache, and one memtable
-// of 1 MiB, which idles. While it writes it has up to 16 tables in memory, of 1 to
-// 4 MiB by the size of the generation. In addition there is the loaded index object,
-// which belongs to the caller.
+// before they are folded (17 MB); few, as of a night, take no more than they need.
+// They are folded in ascending order, a batch of 256 KiB at a time. Badger has no
+// block cache and no index cache, and one memtable of 1 MiB, which idles. While it
+// writes it has up to 16 tables in memory, of 1 to 4 MiB by the size of the
+// generation. In addition there is the loaded index object, which belongs to the
+// caller.
 //
 // Badger maps its tables, filters and all. Each run has Bloom filters of 10 bits a
 // piece, 1.2 bytes, which answer 99 misses of 100; with 12 runs, a miss may look at
 // 12 filters. Mapped tables count as the process's memory, though the kernel can
-// drop them: on Linux they are given back whenever 16 MiB more than before are
+// drop them: on Linux they are given back whenever 8 MiB more than before are
 // resident. They stay in the page cache. Elsewhere that is left to the kernel.
 //
 // synced is read whole: 40 bytes a pack and 36 an index object, and up to 131,072

@@ -5,8 +5,8 @@ import "sync"
 const (
 	// trimEvery is how many look-ups there are between two looks at what is
 	// resident, and trimAbove from what growth on it is given back.
-	trimEvery = 256
-	trimAbove = 16 << 20
+	trimEvery = 64
+	trimAbove = 8 << 20
 )
 
 // A trimmer gives back what a generation's mapped tables take of the process's
@@ -30,6 +30,19 @@ func (t *trimmer) start() {
 	t.floor = residentFiles()
 }
 
+// give gives back all that the tables take. They stay mapped until it returns.
+func (t *trimmer) give() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.drop()
+}
+
+// drop is called with the lock held.
+func (t *trimmer) drop() {
+	unmapResident(t.dir)
+	t.floor = residentFiles()
+}
+
 // touch notes n look-ups in the tables, which stay mapped until it returns.
 func (t *trimmer) touch(n int) {
 	if !t.mu.TryLock() {
@@ -43,7 +56,6 @@ func (t *trimmer) touch(n int) {
 	now := residentFiles()
 	t.floor = min(t.floor, now)
 	if now-t.floor >= t.above {
-		unmapResident(t.dir)
-		t.floor = residentFiles()
+		t.drop()
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 )
@@ -27,27 +28,46 @@ func residentFiles() int64 {
 // process has seen. They stay in the page cache, and what was written to them
 // stays. The tables must stay mapped until it returns: where one was, there
 // might be other memory, whose content would be lost.
+//
+// Tables are mapped side by side, mostly. Those that are go in one call, for each
+// makes all processors forget what they know of the process's memory.
 func unmapResident(dir string) {
 	data, err := os.ReadFile("/proc/self/maps")
 	if err != nil {
 		return
 	}
-	folder := "/" + filepath.Base(dir) + "/" // a random number, as no other file has
+	folder := []byte("/" + filepath.Base(dir) + "/") // a random number, as no other file has
+	var begin, end uint64
 	for line := range bytes.Lines(data) {
-		var (
-			begin, end       uintptr
-			mode, path, skip string
-		)
-		if !bytes.Contains(line, []byte(folder)) {
+		if !bytes.Contains(line, folder) || !bytes.HasSuffix(line, []byte(".sst\n")) {
 			continue
 		}
-		// The path may have spaces, of which only its end matters.
-		if _, err := fmt.Sscanf(string(line), "%x-%x %s %s %s %s", &begin, &end, &mode, &skip, &skip, &skip); err != nil {
+		from, to, ok := sharedRange(string(line))
+		if !ok {
 			continue
 		}
-		path = strings.TrimRight(string(line), "\n")
-		if strings.HasSuffix(mode, "s") && strings.HasSuffix(path, ".sst") { // shared, as Badger maps its tables
-			syscall.Syscall(syscall.SYS_MADVISE, begin, end-begin, syscall.MADV_DONTNEED)
+		if from != end {
+			forgetPages(begin, end)
+			begin = from
 		}
+		end = to
+	}
+	forgetPages(begin, end)
+}
+
+// sharedRange takes where a mapping begins and ends from its line, if what is written
+// there goes to the file, as Badger maps its tables.
+func sharedRange(line string) (from, to uint64, ok bool) {
+	begin, rest, _ := strings.Cut(line, "-")
+	end, rest, _ := strings.Cut(rest, " ")
+	mode, _, _ := strings.Cut(rest, " ")
+	from, errFrom := strconv.ParseUint(begin, 16, 64)
+	to, errTo := strconv.ParseUint(end, 16, 64)
+	return from, to, errFrom == nil && errTo == nil && strings.HasSuffix(mode, "s")
+}
+
+func forgetPages(begin, end uint64) {
+	if begin < end {
+		syscall.Syscall(syscall.SYS_MADVISE, uintptr(begin), uintptr(end-begin), syscall.MADV_DONTNEED)
 	}
 }

@@ -12,7 +12,7 @@ import (
 
 const (
 	// setMemory is how many IDs of a Set are in memory before they go to disk.
-	setMemory = 1 << 16
+	setMemory = 1 << 15
 	// setFan runs of one size become one run.
 	setFan = 4
 	// setShards is how many goroutines can add to a Set at once.

@@ -161,9 +161,7 @@ func (b *builder) add(ctx context.Context, o *Object) error {
 		last   blob.ID
 		number uint32
 	)
-	if n := b.x.limits.round; len(b.pending)+len(o.Entries) > n/8 {
-		b.pending = slices.Grow(b.pending, n+n/4-len(b.pending)) // at once, not in many steps
-	}
+	b.room(len(o.Entries))
 	for i, e := range o.Entries {
 		if i == 0 || e.Place.Pack != last {
 			n, ok := own[e.Place.Pack]
@@ -187,6 +185,16 @@ func (b *builder) add(ctx context.Context, o *Object) error {
 		b.packs[n].pieces = max(b.packs[n].pieces, count)
 	}
 	return nil
+}
+
+// room makes room for n more records: for as many as that while they are few, as
+// after a night, and then for all that are collected, at once and not in many steps.
+func (b *builder) room(n int) {
+	most := b.x.limits.round + b.x.limits.round/4
+	if want := len(b.pending) + n; want > most/2 {
+		n = most - len(b.pending)
+	}
+	b.pending = slices.Grow(b.pending, max(n, 0))
 }
 
 // number returns the pack's number, a new one if it has none.
@@ -283,6 +291,7 @@ func (b *builder) build(ctx context.Context) (_ *generation, err error) {
 		if _, err := b.gen.open(); err != nil {
 			return nil, err
 		}
+		b.gen.trim.give() // many of its tables are about to be mapped once more
 	}
 	b.x.untidy = true
 	g, err := newGeneration(b.x.dir)

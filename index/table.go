@@ -188,12 +188,15 @@ type run struct {
 // have, about so many records.
 func startRun(ctx context.Context, dir string, version uint32, records uint64) (*run, error) {
 	size := int64(records) * recordSpace / tableShare
-	db, err := badger.OpenManaged(badgerOptions(dir).WithBaseTableSize(min(max(size, minTable), maxTable)))
-	if err != nil {
+	r := &run{ctx: ctx, version: uint64(version), buf: z.NewBuffer(batchSize+4096, "index"), trim: newTrimmer(dir)}
+	r.trim.start()
+	var err error
+	if r.db, err = badger.OpenManaged(badgerOptions(dir).WithBaseTableSize(min(max(size, minTable), maxTable))); err != nil {
+		r.buf.Release()
 		return nil, fmt.Errorf("opening Badger in %q: %w", dir, err)
 	}
-	r := &run{ctx: ctx, version: uint64(version), db: db, sw: db.NewStreamWriter(), buf: z.NewBuffer(batchSize+4096, "index"), trim: newTrimmer(dir)}
-	r.trim.start()
+	r.trim.give() // Badger has looked at the index of each table
+	r.sw = r.db.NewStreamWriter()
 	if err := r.sw.PrepareIncremental(); err != nil {
 		return nil, r.abort(err)
 	}
