@@ -234,7 +234,7 @@
 // and no snapshot that is not forgotten misses anything.
 //
 // Index objects are put at the end of a session and at checkpoints on the way:
-// when five minutes have passed since the last one, or 65,536 pieces have been
+// when five minutes have passed since the last one, or 32,768 pieces have been
 // stored. What a crash makes a session do twice is what was in packs that were
 // not durable: those of a session are no more at a time than it has workers, its
 // readers and who writes the tree, and three at most.
@@ -328,7 +328,7 @@
 //
 // What a session takes does not grow with what it stores. Of a piece it keeps 36
 // bytes from when its pack is begun until the next checkpoint, which takes 140
-// bytes a piece while it lasts: 65,536 and those of a pack of small ones are 20 MiB
+// bytes a piece while it lasts: 32,768 and those of a pack of small ones are 14 MiB
 // in all.
 // That a piece has come is in an [index.Set], most of which lies in the cache
 // directory. A Writer has a clump of each class and what zstd needs for one, 10 MiB

@@ -28,7 +28,7 @@ const (
 	// time has passed, so that little is done twice after a crash, or when
 	// there are so many entries, which would fill the memory.
 	checkpointAfter   = 5 * time.Minute
-	checkpointEntries = 1 << 16
+	checkpointEntries = 1 << 15
 )
 
 // ErrClosed is returned by Commit when somebody else ended the session: its
