@@ -111,6 +111,7 @@ func (d *detector) mailbox(name string, group []home) Mailbox {
 	}
 	slices.Sort(m.Aliases)
 	m.Aliases = slices.Compact(m.Aliases)
+	m.Folders = make([]Folder, 0, len(folders))
 	for _, f := range sortedKeys(folders) {
 		m.Folders = append(m.Folders, Folder{f, folders[f]})
 	}
