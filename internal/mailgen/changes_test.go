@@ -51,6 +51,65 @@ func checkChanges(t *testing.T, r mailgen.Report, o mailgen.NightOptions) {
 	}
 }
 
+// As many messages as are asked for come to the inbox of each mailbox that takes
+// part, and nothing else changes.
+func TestDeliver(t *testing.T) {
+	for _, layout := range []mailgen.Layout{mailgen.Maildir, mailgen.Mbox} {
+		t.Run(string(layout), func(t *testing.T) {
+			dir := generate(t, mailgen.Options{Layout: layout, Messages: 300, Mailboxes: 6, Seed: 4, Small: true, Inbox: true})
+			before := messagesByInbox(t, layout, dir)
+			for number := 1; number <= 2; number++ {
+				r := night(t, dir, mailgen.NightOptions{Layout: layout, Number: number, Deliver: 5, Mailboxes: 4, Seed: 4})
+				if want := (mailgen.Report{Messages: 20, Bytes: r.Bytes}); r != want {
+					t.Errorf("night %d: %+v, not %+v", number, r, want)
+				}
+			}
+			grown, all := 0, 0
+			for inbox, n := range messagesByInbox(t, layout, dir) {
+				all += n
+				switch n - before[inbox] {
+				case 10:
+					grown++
+				case 0:
+				default:
+					t.Errorf("%s has %d messages, and had %d", inbox, n, before[inbox])
+				}
+			}
+			if grown != 4 || all != 340 {
+				t.Errorf("%d mailboxes grew, and all have %d messages", grown, all)
+			}
+		})
+	}
+}
+
+// messagesByInbox counts the messages of each mailbox, which all lie in its inbox.
+func messagesByInbox(t *testing.T, layout mailgen.Layout, dir string) map[string]int {
+	t.Helper()
+	count := map[string]int{}
+	if layout == mailgen.Mbox {
+		files, err := filepath.Glob(filepath.Join(dir, "mail", "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range files {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			count[path] = len(splitMbox(t, text))
+		}
+		return count
+	}
+	for _, path := range messageFiles(t, dir) {
+		inbox := filepath.Dir(filepath.Dir(path))
+		if filepath.Base(inbox) != "Maildir" {
+			t.Errorf("%s lies in no inbox", path)
+		}
+		count[inbox]++
+	}
+	return count
+}
+
 // What a night reports is what is found on disk.
 func TestExactChangesOnDisk(t *testing.T) {
 	dir := generate(t, mailgen.Options{Layout: mailgen.Maildir, Messages: 1000, Mailboxes: 5, Seed: 6, Small: true})
@@ -254,6 +313,9 @@ func TestRefusedChanges(t *testing.T) {
 		{Number: 1, Changes: -1, Percent: 1},
 		{Number: 1, Changes: 10, Mailboxes: 5},
 		{Number: 1, Changes: 10, Mailboxes: -1},
+		{Number: 1, Changes: 10, Deliver: 1},
+		{Number: 1, Deliver: -1},
+		{Number: 1, Deliver: 1, Mailboxes: 5},
 		{Number: 1, Changes: 64}, // 102 messages with the 19 moved and the 19 deleted
 	} {
 		o.Layout, o.Small = mailgen.Maildir, true

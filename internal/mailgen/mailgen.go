@@ -53,6 +53,7 @@ type Options struct {
 	Seed      uint64
 	Small     bool // short texts only, for stores of millions
 	Even      bool // mailboxes get equally much mail; else a third of them get two thirds
+	Inbox     bool // all mail stays in the inbox; else it goes to folders
 }
 
 // A Report counts what was done to a store.
@@ -91,6 +92,7 @@ func Generate(dir string, o Options) (Report, error) {
 		span:     end.Sub(begin),
 		want:     o.Messages,
 		fresh:    o.Messages - o.Messages/50,
+		inbox:    o.Inbox,
 	}
 	if err := d.run(); err != nil {
 		return Report{}, fmt.Errorf("generating mail store %q: %w", dir, err)
@@ -155,7 +157,8 @@ type delivery struct {
 	begin    time.Time
 	span     time.Duration
 	want     int
-	fresh    int // copies from this one on are new mail
+	fresh    int  // copies from this one on are new mail
+	inbox    bool // all mail goes there
 	report   Report
 }
 
@@ -164,6 +167,21 @@ func (d *delivery) run() error {
 		step := int64(d.span) / int64(d.want)
 		at := step*int64(d.report.Messages) + d.composer.rng.Int64N(step)
 		if err := d.deliver(d.composer.next(d.begin.Add(time.Duration(at)))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// each brings as many new mails to each of so many mailboxes as makes want copies,
+// whomever they are addressed to.
+func (d *delivery) each(boxes int) error {
+	step := d.span / time.Duration(d.want)
+	for i := range d.want {
+		m := d.composer.next(d.begin.Add(step * time.Duration(i)))
+		box := i % boxes
+		c := copyOf{box: box, date: m.date, fresh: true, trace: d.composer.trace(m, box), shared: m.shared, rng: d.composer.rng}
+		if err := d.put(c); err != nil {
 			return err
 		}
 	}
@@ -199,6 +217,9 @@ func (d *delivery) deliver(m *mail) error {
 func (d *delivery) put(c copyOf) error {
 	if d.report.Messages == d.want {
 		return nil
+	}
+	if d.inbox {
+		c.folder = ""
 	}
 	d.report.Messages++
 	d.report.Bytes += int64(len(c.trace) + len(c.shared))

@@ -2,6 +2,7 @@ package mailgen
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -11,7 +12,7 @@ import (
 )
 
 // NightOptions describe one night. Equal options do the same to equal stores.
-// What there is to change is said by Percent or by Changes, the other is 0.
+// What there is to change is said by one of Percent, Changes and Deliver, the others are 0.
 type NightOptions struct {
 	Layout  Layout
 	Number  int // 1 is the first day after the store was made
@@ -20,6 +21,9 @@ type NightOptions struct {
 	// flags, and three tenths as many are moved and expunged each; in an mbox
 	// what is moved is expunged. They are as far apart as can be.
 	Changes int
+	// Deliver is how many new messages come to the inbox of each mailbox that takes
+	// part, and nothing else happens.
+	Deliver int
 	// Mailboxes is how many mailboxes take part, spread evenly over the store;
 	// the others stay as they are. 0: all of them.
 	Mailboxes int
@@ -38,8 +42,8 @@ const (
 // message), flags change, which in a Maildir renames the file and in an mbox
 // changes bytes in place, messages are moved to other folders and expunged.
 func Night(dir string, o NightOptions) (Report, error) {
-	if o.Number < 1 || min(o.Percent, o.Changes, o.Mailboxes) < 0 || (o.Percent > 0) == (o.Changes > 0) {
-		return Report{}, fmt.Errorf("changing mail store %q: night %d with %d %% new mail or %d changes in %d mailboxes", dir, o.Number, o.Percent, o.Changes, o.Mailboxes)
+	if o.Number < 1 || min(o.Percent, o.Changes, o.Deliver, o.Mailboxes) < 0 || !oneOf(o.Percent, o.Changes, o.Deliver) {
+		return Report{}, fmt.Errorf("changing mail store %q: night %d with %d %% new mail, %d changes or %d deliveries in %d mailboxes", dir, o.Number, o.Percent, o.Changes, o.Deliver, o.Mailboxes)
 	}
 	n := &night{NightOptions: o, rng: newSource(o.Seed, uint64(o.Number)<<32+1<<31)}
 	var (
@@ -55,6 +59,9 @@ func Night(dir string, o NightOptions) (Report, error) {
 	default:
 		err = fmt.Errorf("unknown layout %q (maildir and mbox are known)", o.Layout)
 	}
+	if err == nil && len(boxes) == 0 {
+		err = errors.New("it has no mailboxes")
+	}
 	if err != nil {
 		return Report{}, fmt.Errorf("changing mail store %q: %w", dir, err)
 	}
@@ -64,9 +71,13 @@ func Night(dir string, o NightOptions) (Report, error) {
 		sink:     s,
 		begin:    today,
 		span:     23 * time.Hour,
-		want:     max(1, o.Changes, n.total*o.Percent/100),
+		want:     max(1, o.Changes, o.Deliver*len(boxes), n.total*o.Percent/100),
 	}
-	if err := d.run(); err != nil {
+	bring := d.run
+	if o.Deliver > 0 {
+		bring = func() error { return d.each(len(boxes)) }
+	}
+	if err := bring(); err != nil {
 		return Report{}, fmt.Errorf("changing mail store %q: %w", dir, err)
 	}
 	if err := s.finish(today.Add(23 * time.Hour)); err != nil {
@@ -74,6 +85,15 @@ func Night(dir string, o NightOptions) (Report, error) {
 	}
 	n.report.Messages, n.report.Bytes = d.report.Messages, d.report.Bytes
 	return n.report, nil
+}
+
+// oneOf reports whether one of the numbers, which are not negative, is not 0.
+func oneOf(numbers ...int) bool {
+	some := 0
+	for _, n := range numbers {
+		some += min(n, 1)
+	}
+	return some == 1
 }
 
 // A night decides what happens to the messages that are there.
@@ -194,6 +214,9 @@ func (n *night) changeMaildirs(dir string) (*maildirs, []person, error) {
 	if s.homes, err = evenly(s.homes, n.Mailboxes); err != nil {
 		return nil, nil, err
 	}
+	if n.Deliver > 0 {
+		return s, boxes, nil
+	}
 	// All are listed before one is changed, so that a moved message is not met twice.
 	var all []stored
 	for box := range boxes {
@@ -285,6 +308,9 @@ func (n *night) changeSpools(dir string) (*spools, []person, error) {
 		return nil, nil, err
 	}
 	s.boxes = boxes
+	if n.Deliver > 0 {
+		return s, boxes, nil
+	}
 	paths, err := s.files()
 	if err != nil {
 		return nil, nil, err
