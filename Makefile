@@ -8,8 +8,8 @@ build:       ## one static program: bin/restante
 test:        ## all tests
 	scripts/test
 
-bench:       ## restante against restic and borg; needs about 35 GiB of disk
-	scripts/bench
+bench:       ## restante against restic and borg; needs about 35 GiB of disk (FLAGS=--nights and others)
+	scripts/bench $(FLAGS)
 
 quickstart:  ## two nightly snapshots of a sample store, and a mailbox back
 	scripts/quickstart

@@ -129,9 +129,9 @@ func TestKeptStores(t *testing.T) {
 }
 
 func TestModes(t *testing.T) {
-	o := options{nights: true, mbox: 1, curve: sizes{1}, memory: sizes{1}, upkeep: 1}
-	if n := len(o.modes()); n != 5 {
-		t.Errorf("%d modes, not 5", n)
+	o := options{nights: true, mbox: 1, curve: sizes{1}, memory: sizes{1}, deliver: 1, upkeep: 1}
+	if n := len(o.modes()); n != 6 {
+		t.Errorf("%d modes, not 6", n)
 	}
 	for _, m := range o.modes() {
 		if m.tools[0].peer {

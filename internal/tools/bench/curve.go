@@ -123,9 +123,7 @@ func printCurve(out io.Writer, stores []*sleepers, o options) error {
 		p.row(t.name+": stored by a night, KiB", "%.0f", func(i int) float64 { return stores[i].all[k].stored() * 1024 })
 		p.row(t.name+": peak memory of a night, MiB", "%.0f", func(i int) float64 { return float64(median(stores[i].all[k].memory[aNight])) / 1024 })
 		if t.tell != nil {
-			p.row(t.name+": metadata of that, KiB", "%.0f", func(i int) float64 {
-				return medianOf(stores[i].all[k].grown, func(w weight) int64 { return w.bytes - w.data }) / 1024
-			})
+			p.row(t.name+": metadata of that, KiB", "%.0f", func(i int) float64 { return stores[i].all[k].metadata() })
 			p.row(t.name+": files read", "%.0f", func(i int) float64 { return medianOf(stores[i].all[k].told, func(t told) int64 { return t.read }) })
 			p.row(t.name+": folders listed", "%.0f", func(i int) float64 {
 				return medianOf(stores[i].all[k].told, func(t told) int64 { return folders[i] - t.unlisted })

@@ -34,6 +34,16 @@ func livingMaildirs(made string, small bool, args ...string) (*living, error) {
 	return l, l.raise(made, args)
 }
 
+// lookAtInbox compares with what lists the only mailbox's inbox and looks at each message.
+func (l *living) lookAtInbox() error {
+	inboxes, err := filepath.Glob(filepath.Join(l.dir, "*", "*", "Maildir", "cur"))
+	if err != nil || len(inboxes) != 1 {
+		return fmt.Errorf("looking for the only inbox of %q: there are %d (%v)", l.dir, len(inboxes), err)
+	}
+	l.look = []string{"ls", "-lU", inboxes[0]}
+	return nil
+}
+
 // livingMbox raises a store that is a single mbox of so many bytes.
 func livingMbox(made string, bytes int64) (*living, error) {
 	dir := filepath.Join(made, "mail")

@@ -6,6 +6,7 @@
 //	bench --curve 10000,100000,1000000 [--changes N] [--changed-mailboxes N] [--peers=false] …
 //	bench --memory 1000000,2000000 …
 //	bench --mbox 2048 [--peers=false] …
+//	bench --deliver 1000000 [--peers=false] …
 //	bench --upkeep 30 [--mailboxes N] [--small] [--peers=false] …
 //
 // The tools take turns: each round, every tool makes a repository, takes a
@@ -31,6 +32,10 @@
 //
 // With --mbox the store is one mbox of so many MiB, which grows by 1 % each
 // night; besides what cat takes to read it.
+//
+// With --deliver one message a night comes to a folder with so many, besides what
+// ls takes to look at all of it; and five to each of the mailboxes of a second
+// store, with 500 messages each and as many in all.
 //
 // With --upkeep so many nights pass as with --nights. Then, each round, every tool
 // forgets in a copy of its repository all but the last seven, and prunes until
@@ -65,6 +70,7 @@ type options struct {
 	changes, changed int
 	mailboxSize      int
 	mbox, upkeep     int
+	deliver          int
 }
 
 func main() {
@@ -73,7 +79,7 @@ func main() {
 	flag.IntVar(&o.rounds, "rounds", 3, "how often every tool has its turn")
 	flag.IntVar(&o.messages, "messages", 30_000, "how many messages the generated store holds")
 	flag.StringVar(&o.work, "work", os.TempDir(), "where stores and repositories are made; 35 GiB")
-	flag.StringVar(&o.keep, "keep", "", "with --nights, --curve, --memory, --mbox and --upkeep: keep the stores in `DIR`, and go on with those that are there")
+	flag.StringVar(&o.keep, "keep", "", "with --nights, --curve, --memory, --mbox, --deliver and --upkeep: keep the stores in `DIR`, and go on with those that are there")
 	flag.StringVar(&o.only, "only", "", "measure only the store of this `NAME`: users-b, usrp-users or generated")
 	flag.BoolVar(&o.nights, "nights", false, "let nights pass over a generated store")
 	flag.IntVar(&o.mailboxes, "mailboxes", 40, "with --nights and --upkeep: how many mailboxes it has")
@@ -85,9 +91,10 @@ func main() {
 	flag.IntVar(&o.mailboxSize, "mailbox-size", 1000, "with --curve and --memory: how many messages a mailbox has")
 	flag.Var(&o.memory, "memory", "compare peak memory at stores of these `SIZES` in messages, such as 1000000,2000000")
 	flag.IntVar(&o.mbox, "mbox", 0, "let nights pass over one mbox of so many `MIB`")
+	flag.IntVar(&o.deliver, "deliver", 0, "let a message a night come to a folder with so many `MESSAGES`, and five to each of many mailboxes with as many in all")
 	flag.IntVar(&o.upkeep, "upkeep", 0, "let so many `NIGHTS` pass over a generated store, and measure forgetting all but a week of them")
 	flag.Parse()
-	if flag.NArg() > 0 || o.rounds < 1 || o.mailboxSize < 1 || o.changes < 1 || o.changed < 1 || o.mbox < 0 || o.upkeep < 0 || len(o.modes()) > 1 {
+	if flag.NArg() > 0 || o.rounds < 1 || o.mailboxSize < 1 || o.changes < 1 || o.changed < 1 || min(o.mbox, o.deliver, o.upkeep) < 0 || len(o.modes()) > 1 {
 		flag.Usage()
 		os.Exit(2)
 	}
@@ -112,6 +119,9 @@ func (o options) modes() []mode {
 	}
 	if o.mbox > 0 {
 		all = append(all, mode{measureMbox, []tool{plain, restic(), key}})
+	}
+	if o.deliver > 0 {
+		all = append(all, mode{measureDeliveries, []tool{plain, restic(), key}})
 	}
 	if o.upkeep > 0 {
 		all = append(all, mode{measureUpkeep, []tool{plain, restic(), borg()}})

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -91,6 +92,30 @@ func measureMbox(out, log io.Writer, tools []tool, work string, o options) error
 	return l.measureNights(out, log, tools, work, o.rounds, "--grow", strconv.FormatInt(bytes/100, 10))
 }
 
+// measureDeliveries lets new mail come to a folder with very many messages, and to
+// very many mailboxes, and prints a table for each.
+func measureDeliveries(out, log io.Writer, tools []tool, work string, o options) error {
+	const mailboxSize, few = 500, 5
+	for _, d := range []struct{ mailboxes, each int }{{1, 1}, {max(1, o.deliver/mailboxSize), few}} {
+		name := fmt.Sprintf("deliver-%d-%d", o.deliver, d.mailboxes)
+		l, err := livingMaildirs(filepath.Join(o.keeping(work), name), true, "--messages", strconv.Itoa(o.deliver),
+			"--mailboxes", strconv.Itoa(d.mailboxes), "--even", "--inbox")
+		if err != nil {
+			return err
+		}
+		l.name = fmt.Sprintf("a Maildir in which a message comes to %d", o.deliver)
+		if d.mailboxes > 1 {
+			l.name = fmt.Sprintf("%d Maildirs with %d messages, to each of which %d come", d.mailboxes, mailboxSize, d.each)
+		} else if err := l.lookAtInbox(); err != nil {
+			return err
+		}
+		if err := l.measureNights(out, log, tools, filepath.Join(work, name), o.rounds, "--deliver", strconv.Itoa(d.each)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // measureNights lets nights pass as mailgen's flags have it.
 func (l *living) measureNights(out, log io.Writer, tools []tool, work string, nights int, args ...string) error {
 	s, err := newSleepers(log, l, tools, work)
@@ -161,6 +186,15 @@ func (x *sleeper) stored() float64 {
 	return medianOf(x.grown, func(w weight) int64 { return w.bytes }) / mebibyte
 }
 
+// metadata returns how much of that is not in packs of data, in KiB; it is known of
+// restante only.
+func (x *sleeper) metadata() float64 {
+	if x.peer {
+		return math.NaN()
+	}
+	return medianOf(x.grown, func(w weight) int64 { return w.bytes - w.data }) / 1024
+}
+
 func (s *sleepers) print(out io.Writer) error {
 	raw, err := count(s.dir)
 	if err != nil {
@@ -185,6 +219,7 @@ func (s *sleepers) print(out io.Writer) error {
 		}
 	}
 	p.row("stored by a night, MiB", "%.2f", func(i int) float64 { return s.all[i].stored() })
+	p.row("metadata of that, KiB", "%.0f", func(i int) float64 { return s.all[i].metadata() })
 	for _, row := range []string{aNight, firstBackup} {
 		p.row("peak memory of "+row+", MiB", "%.0f", func(i int) float64 { return float64(median(s.all[i].memory[row])) / 1024 })
 	}
