@@ -263,13 +263,14 @@ func (run *run) jobs() int {
 }
 
 func newRun(ctx context.Context, r *repo.Repository, opts Options) *run {
-	run := &run{repo: r, opts: opts, limits: opts.limits, progress: opts.Progress, started: r.Now(), own: ownFolders(opts.Skip), keep: context.WithoutCancel(ctx), spare: make(shelf, 16)}
+	run := &run{repo: r, opts: opts, limits: opts.limits, progress: opts.Progress, started: r.Now(), own: ownFolders(opts.Skip), keep: context.WithoutCancel(ctx)}
 	if run.progress == nil {
 		run.progress = &Progress{}
 	}
 	if run.limits == (limits{}) {
 		run.limits = defaultLimits()
 	}
+	run.spare = make(shelf, run.limits.window)
 	return run
 }
 
