@@ -191,7 +191,7 @@ func (b *builder) add(ctx context.Context, o *Object) error {
 // after a night, and then for all that are collected, at once and not in many steps.
 func (b *builder) room(n int) {
 	most := b.x.limits.round + b.x.limits.round/4
-	if want := len(b.pending) + n; want > most/2 {
+	if len(b.pending)+n > most/2 {
 		n = most - len(b.pending)
 	}
 	b.pending = slices.Grow(b.pending, max(n, 0))

@@ -189,7 +189,6 @@ type run struct {
 func startRun(ctx context.Context, dir string, version uint32, records uint64) (*run, error) {
 	size := int64(records) * recordSpace / tableShare
 	r := &run{ctx: ctx, version: uint64(version), buf: z.NewBuffer(batchSize+4096, "index"), trim: newTrimmer(dir)}
-	r.trim.start()
 	var err error
 	if r.db, err = badger.OpenManaged(badgerOptions(dir).WithBaseTableSize(min(max(size, minTable), maxTable))); err != nil {
 		r.buf.Release()
