@@ -73,11 +73,12 @@ func Night(dir string, o NightOptions) (Report, error) {
 		span:     23 * time.Hour,
 		want:     max(1, o.Changes, o.Deliver*len(boxes), n.total*o.Percent/100),
 	}
-	bring := d.run
 	if o.Deliver > 0 {
-		bring = func() error { return d.each(len(boxes)) }
+		err = d.each(len(boxes))
+	} else {
+		err = d.run()
 	}
-	if err := bring(); err != nil {
+	if err != nil {
 		return Report{}, fmt.Errorf("changing mail store %q: %w", dir, err)
 	}
 	if err := s.finish(today.Add(23 * time.Hour)); err != nil {

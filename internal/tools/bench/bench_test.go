@@ -154,6 +154,14 @@ func TestCurveNeedsMailboxes(t *testing.T) {
 	}
 }
 
+// The second store of --deliver is another one than the first.
+func TestDeliverNeedsMessages(t *testing.T) {
+	err := measureDeliveries(os.Stdout, os.Stderr, nil, t.TempDir(), options{deliver: 999})
+	if err == nil || !strings.Contains(err.Error(), "two mailboxes") {
+		t.Errorf("999 messages: %v", err)
+	}
+}
+
 func TestPrintCurve(t *testing.T) {
 	var stores []*sleepers
 	for i := range 2 {

@@ -95,25 +95,34 @@ func measureMbox(out, log io.Writer, tools []tool, work string, o options) error
 // measureDeliveries lets new mail come to a folder with very many messages, and to
 // very many mailboxes, and prints a table for each.
 func measureDeliveries(out, log io.Writer, tools []tool, work string, o options) error {
-	const mailboxSize, few = 500, 5
-	for _, d := range []struct{ mailboxes, each int }{{1, 1}, {max(1, o.deliver/mailboxSize), few}} {
-		name := fmt.Sprintf("deliver-%d-%d", o.deliver, d.mailboxes)
-		l, err := livingMaildirs(filepath.Join(o.keeping(work), name), true, "--messages", strconv.Itoa(o.deliver),
-			"--mailboxes", strconv.Itoa(d.mailboxes), "--even", "--inbox")
-		if err != nil {
-			return err
-		}
-		l.name = fmt.Sprintf("a Maildir in which a message comes to %d", o.deliver)
-		if d.mailboxes > 1 {
-			l.name = fmt.Sprintf("%d Maildirs with %d messages, to each of which %d come", d.mailboxes, mailboxSize, d.each)
-		} else if err := l.lookAtInbox(); err != nil {
-			return err
-		}
-		if err := l.measureNights(out, log, tools, filepath.Join(work, name), o.rounds, "--deliver", strconv.Itoa(d.each)); err != nil {
-			return err
-		}
+	const mailboxSize = 500
+	if o.deliver < 2*mailboxSize {
+		return fmt.Errorf("%d messages do not fill two mailboxes of %d (--deliver)", o.deliver, mailboxSize)
 	}
-	return nil
+	one, err := o.inboxes(work, 1)
+	if err != nil {
+		return err
+	}
+	if err := one.lookAtInbox(); err != nil {
+		return err
+	}
+	one.name = fmt.Sprintf("a Maildir in which a message comes to %d", o.deliver)
+	if err := one.measureNights(out, log, tools, filepath.Join(work, "one"), o.rounds, "--deliver", "1"); err != nil {
+		return err
+	}
+	boxes := o.deliver / mailboxSize
+	many, err := o.inboxes(work, boxes)
+	if err != nil {
+		return err
+	}
+	many.name = fmt.Sprintf("%d Maildirs with %d messages, to each of which 5 come", boxes, mailboxSize)
+	return many.measureNights(out, log, tools, filepath.Join(work, "many"), o.rounds, "--deliver", "5")
+}
+
+// inboxes raises a store with --deliver's messages in the inboxes of so many mailboxes.
+func (o options) inboxes(work string, mailboxes int) (*living, error) {
+	made := filepath.Join(o.keeping(work), fmt.Sprintf("deliver-%d-%d", o.deliver, mailboxes))
+	return livingMaildirs(made, true, "--messages", strconv.Itoa(o.deliver), "--mailboxes", strconv.Itoa(mailboxes), "--even", "--inbox")
 }
 
 // measureNights lets nights pass as mailgen's flags have it.
