@@ -7,7 +7,7 @@
 // One recorder takes the batches in the order of the keys, and builds the tree
 // and the next parent cache from them. Memory does not grow with the store,
 // but for the names of the largest Maildir, and for some 400 bytes for each
-// leaf of the tree, which has 32 paths, and each folder of messages.
+// section of the tree, which has 64 paths, and each folder of messages.
 //
 // # What is not read
 //

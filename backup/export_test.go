@@ -57,10 +57,11 @@ type ParentRecord struct {
 	Entry string // encoded
 }
 
-// WriteParent makes a parent cache of records, some to a leaf, and of a folder at
-// rest for each that is no message.
+// WriteParent makes a parent cache of records, some to a section, which ends when others have
+// come, and of a folder at rest for each that is no message.
 func WriteParent(dir string, records []ParentRecord) error {
-	const some = 7
+	const some, late = 7, 3
+	var ended []snapshot.Section
 	w := newParentWriter(dir, nil, parentHead{})
 	for i, r := range records {
 		w.add(&known{key: []byte(r.Key), role: r.Role, id: identity{r.Inode, r.Ctime}, entry: []byte(r.Entry)})
@@ -68,7 +69,13 @@ func WriteParent(dir string, records []ParentRecord) error {
 			w.rest(&rest{key: r.Key, listed: int64(r.Inode)})
 		}
 		if i%some == some-1 || i == len(records)-1 {
-			w.end(snapshot.Leaf{Last: r.Key, Counts: snapshot.Counts{Entries: uint64(i%some + 1)}})
+			ended = append(ended, snapshot.Section{Last: r.Key, Counts: snapshot.Counts{Entries: uint64(i%some + 1)}})
+		}
+		if i%some == late || i == len(records)-1 {
+			for _, s := range ended {
+				w.end(s)
+			}
+			ended = nil
 		}
 	}
 	return w.commit()
@@ -77,8 +84,8 @@ func WriteParent(dir string, records []ParentRecord) error {
 // WriteParentBlock makes a parent cache with one block of any bytes.
 func WriteParentBlock(dir string, block []byte) error {
 	w := newParentWriter(dir, nil, parentHead{})
-	w.block = append(w.block, block...)
-	w.end(snapshot.Leaf{Last: "\xff\xff"})
+	w.block, w.ends = append(w.block, block...), []int{len(block)}
+	w.end(snapshot.Section{Last: "\xff\xff", Counts: snapshot.Counts{Entries: 1}})
 	return w.commit()
 }
 
@@ -131,18 +138,18 @@ func Resting(path string, folder snapshot.Key) (int64, bool) {
 	return r.listed, r.key == folder
 }
 
-// TornParent opens a parent cache, has its list of leaves cut off, and returns
+// TornParent opens a parent cache, has its list of sections cut off, and returns
 // how many records are found from a key on, and the error of taking a folder over.
 func TornParent(path string, k snapshot.Key) (n int, err error) {
 	p, _ := openParent(path, blob.ID{})
 	defer p.close()
-	if err := os.Truncate(filepath.Join(path, leavesName), int64(parentHeader)); err != nil {
+	if err := os.Truncate(filepath.Join(path, sectionsName), int64(parentHeader)); err != nil {
 		return 0, err
 	}
 	for c := p.from(k); c.read(); {
 		n++
 	}
-	return n, p.each(&rest{key: k}, func(int, *leafRef, bool, snapshot.Key) error { return nil })
+	return n, p.each(&rest{key: k}, func(int, *sectionRef, bool, snapshot.Key) error { return nil })
 }
 
 // ParseSketch takes the table of a sketch apart of which the items end at end, and returns how many bytes of

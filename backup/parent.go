@@ -18,9 +18,9 @@ import (
 // same. It is a cache: when it is gone or does not fit, every file is read,
 // and nothing new is stored. Its format may change with any version.
 //
-// The file "leaves" is written anew by each run:
+// The file "sections" is written anew by each run:
 //
-//	"restante parent 5\n"
+//	"restante parent 6\n"
 //	32 bytes  hash of the options that decide what a snapshot holds
 //	32 bytes  what stood for all that the repository had lost then (see
 //	          [repo.Session.Absent])
@@ -30,10 +30,10 @@ import (
 //	 8 bytes  number of the file of blocks
 //	uvarint   number of marks that its session had seen, and a uvarint for each
 //	records, each begun by a byte:
-//	1: a leaf of the snapshot's tree; their keys ascend
+//	1: a section of the snapshot's tree; their keys ascend
 //	   uvarint n, n bytes: its last key; 32 bytes: its ID
 //	   uvarints: sums of entries, files, messages, bytes and unsaved paths
-//	   1 byte: 1 if its last key ended it, else 0
+//	   1 byte: 1 if it ends behind its last key whatever comes, else 0
 //	   uvarint offset, uvarint length, the first 16 bytes of the BLAKE3 of its block
 //	2: a folder of messages that may be at rest; their keys ascend
 //	   uvarint n, n bytes: its key
@@ -45,8 +45,8 @@ import (
 //	16 bytes  of BLAKE3 of all before
 //
 // To the file "blocks-NUMBER", whose number is in 16 hexadecimal digits, a run
-// appends a block for each leaf that the one before it did not have. A block has
-// the records of a leaf in the order of their keys:
+// appends a block for each section that the one before it did not have. A block has
+// the records of a section in the order of their keys:
 //
 //	uvarint n, n bytes of key
 //	1 byte: what the file was to the mail server (see mailstore.FileRole)
@@ -55,8 +55,8 @@ import (
 //
 // All numbers of fixed size are little endian.
 const (
-	parentMagic  = "restante parent 5\n"
-	leavesName   = "leaves"
+	parentMagic  = "restante parent 6\n"
+	sectionsName = "sections"
 	blocksPrefix = "blocks-"
 )
 
@@ -67,10 +67,10 @@ const (
 	maxBlock     = 16 << 20
 )
 
-// What a record of the file "leaves" is of.
+// What a record of the file "sections" is of.
 const (
-	leafRecord = 1
-	restRecord = 2
+	sectionRecord = 1
+	restRecord    = 2
 )
 
 // errParent says that a parent cache cannot be used.
@@ -84,12 +84,12 @@ type known struct {
 	id    identity
 	entry []byte
 
-	leaf, slot int // where it is: the number of the leaf, and that in its block
+	section, slot int // where it is: the number of the section, and that in its block
 }
 
-// A leafRef is a leaf of the snapshot's tree, and where its block lies.
-type leafRef struct {
-	snapshot.Leaf
+// A sectionRef is a section of the snapshot's tree, and where its block lies.
+type sectionRef struct {
+	snapshot.Section
 	offset, length int64
 	sum            [parentSum]byte
 }
@@ -144,13 +144,13 @@ func blocksName(number uint64) string { return fmt.Sprintf(blocksPrefix+"%016x",
 // little memory.
 type parent struct {
 	parentHead
-	list   *os.File // the file "leaves"
-	blocks *os.File
-	groups []group
-	leaves int             // how many there are
-	counts snapshot.Counts // of all leaves
-	end    int64           // of the blocks that leaves refer to
-	live   int64           // bytes of these
+	list     *os.File // the file "sections"
+	blocks   *os.File
+	groups   []group
+	sections int             // how many there are
+	counts   snapshot.Counts // of all sections
+	end      int64           // of the blocks that sections refer to
+	live     int64           // bytes of these
 
 	// What was read last: cursors follow each other closely.
 	memo  [2]memo
@@ -190,8 +190,8 @@ func (p *parent) share() *parent {
 	return &again
 }
 
-// block reads the block of a leaf and checks it.
-func (p *parent) block(l *leafRef) ([]byte, error) {
+// block reads the block of a section and checks it.
+func (p *parent) block(l *sectionRef) ([]byte, error) {
 	for _, m := range p.memo {
 		if m.bytes != nil && m.offset == l.offset {
 			return m.bytes, nil
@@ -233,9 +233,9 @@ func (p *parent) close() {
 
 // from returns a cursor that begins at the first record whose key is at least k.
 func (p *parent) from(k snapshot.Key) *cursor {
-	c := &cursor{p: p, leaf: -1}
+	c := &cursor{p: p, section: -1}
 	if p != nil {
-		c.leaf = p.search(k) - 1
+		c.section = p.search(k) - 1
 		c.low = k
 	}
 	return c
@@ -272,13 +272,13 @@ func cutKey(k []byte, prefix snapshot.Key) (rest string, ok bool) {
 
 // A cursor reads a parent cache in the order of its keys.
 type cursor struct {
-	p    *parent
-	leaf int          // that of d, -1 before the first
-	last snapshot.Key // of that leaf
-	low  snapshot.Key // leaves that end before it are passed
-	d    parentDecoder
-	next known
-	full bool // next holds a record
+	p       *parent
+	section int          // that of d, -1 before the first
+	last    snapshot.Key // of that section
+	low     snapshot.Key // sections that end before it are passed
+	d       parentDecoder
+	next    known
+	full    bool // next holds a record
 }
 
 // find returns the record with key k, if there is one. Keys asked for must
@@ -327,7 +327,7 @@ func (c *cursor) read() bool {
 				return false
 			}
 		}
-		n := known{leaf: c.leaf, slot: c.next.slot + 1}
+		n := known{section: c.section, slot: c.next.slot + 1}
 		n.key = c.d.bytes(c.d.uvarint())
 		n.role = mailstore.FileRole(c.d.byte())
 		n.id = c.d.identity()
@@ -346,13 +346,13 @@ func (c *cursor) turn() bool {
 	if c.p == nil {
 		return false
 	}
-	for c.leaf = max(c.leaf+1, c.p.search(c.low)); c.leaf < c.p.leaves; c.leaf++ {
-		leaf, err := c.p.leaf(c.leaf)
+	for c.section = max(c.section+1, c.p.search(c.low)); c.section < c.p.sections; c.section++ {
+		section, err := c.p.section(c.section)
 		if err != nil {
 			continue
 		}
-		if block, err := c.p.block(leaf); err == nil && len(block) > 0 {
-			c.last, c.d, c.next = leaf.Last, parentDecoder{b: block}, known{slot: -1}
+		if block, err := c.p.block(section); err == nil && len(block) > 0 {
+			c.last, c.d, c.next = section.Last, parentDecoder{b: block}, known{slot: -1}
 			return true
 		}
 	}

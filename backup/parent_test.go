@@ -121,7 +121,7 @@ func FuzzParentFile(f *testing.F) {
 	f.Add(make([]byte, 200))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		dir := t.TempDir()
-		write(t, filepath.Join(dir, "leaves"), data)
+		write(t, filepath.Join(dir, "sections"), data)
 		if records, ok := backup.ReadParent(dir); ok {
 			t.Errorf("it reads as %+v", records)
 		}
@@ -139,7 +139,7 @@ func TestParentCacheFlips(t *testing.T) {
 	if err := backup.WriteParent(dir, want); err != nil {
 		t.Fatal(err)
 	}
-	for _, path := range []string{filepath.Join(dir, "leaves"), backup.BlocksOf(dir)} {
+	for _, path := range []string{filepath.Join(dir, "sections"), backup.BlocksOf(dir)} {
 		good, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
@@ -149,7 +149,7 @@ func TestParentCacheFlips(t *testing.T) {
 			bad[i] ^= 0x10
 			write(t, path, bad)
 			got, ok := backup.ReadParent(dir)
-			if inLeaves := filepath.Base(path) == "leaves"; inLeaves && ok || !inLeaves && (len(got) < len(want)-7 || len(got) == len(want)) {
+			if inSections := filepath.Base(path) == "sections"; inSections && ok || !inSections && (len(got) < len(want)-7 || len(got) == len(want)) {
 				t.Errorf("byte %d of %d of %s: %d records", i, len(good), filepath.Base(path), len(got))
 			}
 			for _, r := range got {

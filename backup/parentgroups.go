@@ -17,30 +17,30 @@ import (
 
 const (
 	groupRecords = 64        // that are read together
-	leavesRead   = 128 << 10 // bytes of the file "leaves" that are read together when it is opened
+	sectionsRead = 128 << 10 // bytes of the file "sections" that are read together when it is opened
 	maxRecord    = 1 << 20   // bytes of a record that are taken seriously
 )
 
-// A group is some records of the file "leaves" that follow each other.
+// A group is some records of the file "sections" that follow each other.
 type group struct {
-	offset int64 // where they begin; behind the last group there is one without records
-	leaf   int   // the number of its first leaf
+	offset  int64 // where they begin; behind the last group there is one without records
+	section int   // the number of its first section
 
 	// Of all groups up to this one.
-	last  snapshot.Key // of the last leaf
+	last  snapshot.Key // of the last section
 	rest  snapshot.Key // the last folder
 	rests int          // how many folders there are; the root's key is empty
 }
 
 // An openGroup is what a group holds.
 type openGroup struct {
-	number int // of the group, plus one
-	leaves []leafRef
-	rests  []rest
+	number   int // of the group, plus one
+	sections []sectionRef
+	rests    []rest
 }
 
-// A leavesReader reads the file "leaves" from its beginning and sums it up.
-type leavesReader struct {
+// A sectionsReader reads the file "sections" from its beginning and sums it up.
+type sectionsReader struct {
 	file *os.File
 	left int64 // bytes that are to be read
 	mem  []byte
@@ -52,7 +52,7 @@ type leavesReader struct {
 
 // next takes something from the file. parse is called again, from its
 // beginning, when there was too little.
-func (r *leavesReader) next(parse func(d *parentDecoder)) error {
+func (r *sectionsReader) next(parse func(d *parentDecoder)) error {
 	for {
 		d := r.d
 		if parse(&d); !d.bad {
@@ -63,7 +63,7 @@ func (r *leavesReader) next(parse func(d *parentDecoder)) error {
 			return errParent
 		}
 		r.mem = append(r.mem[:0], r.d.b...)
-		from, n := len(r.mem), int(min(r.left, leavesRead))
+		from, n := len(r.mem), int(min(r.left, sectionsRead))
 		r.mem = slices.Grow(r.mem, n)[:from+n]
 		if _, err := io.ReadFull(r.file, r.mem[from:]); err != nil {
 			return err
@@ -74,11 +74,11 @@ func (r *leavesReader) next(parse func(d *parentDecoder)) error {
 }
 
 // at returns where in the file the next record begins.
-func (r *leavesReader) at() int64 { return r.read - int64(len(r.d.b)) }
+func (r *sectionsReader) at() int64 { return r.read - int64(len(r.d.b)) }
 
-// readParent reads the file "leaves" in the folder dir and checks it.
+// readParent reads the file "sections" in the folder dir and checks it.
 func readParent(dir string) (*parent, error) {
-	f, err := os.Open(filepath.Join(dir, leavesName))
+	f, err := os.Open(filepath.Join(dir, sectionsName))
 	if err != nil {
 		return nil, err
 	}
@@ -89,7 +89,7 @@ func readParent(dir string) (*parent, error) {
 	return p, nil
 }
 
-// check reads all of the file "leaves".
+// check reads all of the file "sections".
 func (p *parent) check() error {
 	info, err := p.list.Stat()
 	if err != nil {
@@ -98,7 +98,7 @@ func (p *parent) check() error {
 	if info.Size() < int64(parentHeader+parentTail) {
 		return errParent
 	}
-	r := &leavesReader{file: p.list, left: info.Size() - parentSum, sum: blob.NewNameHash()}
+	r := &sectionsReader{file: p.list, left: info.Size() - parentSum, sum: blob.NewNameHash()}
 	if err := p.readHead(r); err != nil {
 		return err
 	}
@@ -131,7 +131,7 @@ func (p *parent) check() error {
 }
 
 // readHead reads what comes before the records.
-func (p *parent) readHead(r *leavesReader) error {
+func (p *parent) readHead(r *sectionsReader) error {
 	var (
 		head  []byte
 		marks uint64
@@ -154,7 +154,7 @@ func (p *parent) readHead(r *leavesReader) error {
 
 // begin begins a group at an offset, behind the one before.
 func (p *parent) begin(offset int64) {
-	g := group{offset: offset, leaf: p.leaves}
+	g := group{offset: offset, section: p.sections}
 	if n := len(p.groups); n > 0 {
 		g.last, g.rest, g.rests = p.groups[n-1].last, p.groups[n-1].rest, p.groups[n-1].rests
 	}
@@ -162,22 +162,22 @@ func (p *parent) begin(offset int64) {
 }
 
 // readRecord reads a record and checks that it fits to those before.
-func (p *parent) readRecord(r *leavesReader) error {
+func (p *parent) readRecord(r *sectionsReader) error {
 	o := &r.one
 	if err := r.next(func(d *parentDecoder) {
-		o.leaves, o.rests = o.leaves[:0], o.rests[:0]
+		o.sections, o.rests = o.sections[:0], o.rests[:0]
 		d.record(o)
 	}); err != nil {
 		return err
 	}
 	g := &p.groups[len(p.groups)-1]
-	for i := range o.leaves {
-		l := &o.leaves[i]
-		if l.offset < 0 || l.length < 0 || l.length > maxBlock || l.offset+l.length < 0 || !p.counts.Add(l.Counts) || p.leaves > 0 && l.Last <= g.last {
+	for i := range o.sections {
+		l := &o.sections[i]
+		if l.offset < 0 || l.length < 0 || l.length > maxBlock || l.offset+l.length < 0 || !p.counts.Add(l.Counts) || p.sections > 0 && l.Last <= g.last {
 			return errParent
 		}
 		p.end, p.live = max(p.end, l.offset+l.length), p.live+l.length
-		p.leaves, g.last = p.leaves+1, l.Last
+		p.sections, g.last = p.sections+1, l.Last
 	}
 	for i := range o.rests {
 		if g.rests > 0 && o.rests[i].key <= g.rest {
@@ -191,8 +191,8 @@ func (p *parent) readRecord(r *leavesReader) error {
 // record takes a record and appends it to those of a group.
 func (d *parentDecoder) record(o *openGroup) {
 	switch d.byte() {
-	case leafRecord:
-		o.leaves = append(o.leaves, d.leaf())
+	case sectionRecord:
+		o.sections = append(o.sections, d.section())
 	case restRecord:
 		o.rests = append(o.rests, d.rest())
 	default:
@@ -217,34 +217,34 @@ func (p *parent) open(g int) (*openGroup, error) {
 			return nil, errParent
 		}
 	}
-	if len(o.leaves) != p.groups[g+1].leaf-p.groups[g].leaf {
+	if len(o.sections) != p.groups[g+1].section-p.groups[g].section {
 		return nil, errParent
 	}
 	p.opens[1], p.opens[0] = p.opens[0], o
 	return &p.opens[0], nil
 }
 
-// leaf returns the i-th leaf, or an error that wraps errParent.
-func (p *parent) leaf(i int) (*leafRef, error) {
-	g := sort.Search(len(p.groups), func(g int) bool { return p.groups[g].leaf > i }) - 1
+// section returns the i-th section, or an error that wraps errParent.
+func (p *parent) section(i int) (*sectionRef, error) {
+	g := sort.Search(len(p.groups), func(g int) bool { return p.groups[g].section > i }) - 1
 	o, err := p.open(g)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errParent, err)
 	}
-	return &o.leaves[i-p.groups[g].leaf], nil
+	return &o.sections[i-p.groups[g].section], nil
 }
 
-// search returns the first leaf that may hold k or a key behind it.
+// search returns the first section that may hold k or a key behind it.
 func (p *parent) search(k snapshot.Key) int {
 	g := sort.Search(len(p.groups), func(g int) bool { return p.groups[g].last >= k })
 	if g >= len(p.groups)-1 {
-		return p.leaves
+		return p.sections
 	}
 	o, err := p.open(g)
 	if err != nil {
-		return p.groups[g].leaf
+		return p.groups[g].section
 	}
-	return p.groups[g].leaf + sort.Search(len(o.leaves), func(i int) bool { return o.leaves[i].Last >= k })
+	return p.groups[g].section + sort.Search(len(o.sections), func(i int) bool { return o.sections[i].Last >= k })
 }
 
 // rest returns what is known of a folder of messages, or nil.
@@ -264,22 +264,22 @@ func (p *parent) rest(k snapshot.Key) *rest {
 	return &o.rests[i]
 }
 
-// leaf takes a leaf.
-func (d *parentDecoder) leaf() (l leafRef) {
+// section takes a section.
+func (d *parentDecoder) section() (l sectionRef) {
 	l.Last = snapshot.Key(d.bytes(d.uvarint()))
 	l.ID = blob.ID(d.fixed(blob.IDSize))
 	c := &l.Counts
 	for _, n := range [...]*uint64{&c.Entries, &c.Files, &c.Messages, &c.Bytes, &c.Unsaved} {
 		*n = d.uvarint()
 	}
-	l.Cut = d.byte() == 1
+	l.Firm = d.byte() == 1
 	l.offset, l.length = int64(d.uvarint()), int64(d.uvarint())
 	l.sum = [parentSum]byte(d.fixed(parentSum))
 	return l
 }
 
-func (l *leafRef) append(b []byte) []byte {
-	b = binary.AppendUvarint(append(b, leafRecord), uint64(len(l.Last)))
+func (l *sectionRef) append(b []byte) []byte {
+	b = binary.AppendUvarint(append(b, sectionRecord), uint64(len(l.Last)))
 	b = append(b, l.Last...)
 	b = append(b, l.ID[:]...)
 	c := l.Counts
@@ -287,7 +287,7 @@ func (l *leafRef) append(b []byte) []byte {
 		b = binary.AppendUvarint(b, n)
 	}
 	cut := byte(0)
-	if l.Cut {
+	if l.Firm {
 		cut = 1
 	}
 	b = append(b, cut)

@@ -21,20 +21,21 @@ import (
 // Blocks of the cache in use are referred to, and not written again, until half
 // of what the file of blocks holds is of no use; then the rest goes to a new one.
 type parentWriter struct {
-	dir    string
-	err    error // the first
-	last   *parent
-	number uint64 // of the file of blocks
-	copies bool   // the blocks of last are in another file
-	blocks *os.File
-	out    *bufio.Writer
-	offset int64
-	leaves *os.File
-	list   *bufio.Writer  // to leaves
-	sum    *blob.NameHash // of what went there
-	head   parentHead
-	record []byte // the last one of leaves, encoded
-	block  []byte // records of the leaf at hand
+	dir      string
+	err      error // the first
+	last     *parent
+	number   uint64 // of the file of blocks
+	copies   bool   // the blocks of last are in another file
+	blocks   *os.File
+	out      *bufio.Writer
+	offset   int64
+	sections *os.File
+	list     *bufio.Writer  // to sections
+	sum      *blob.NameHash // of what went there
+	head     parentHead
+	record   []byte // the last one of sections, encoded
+	block    []byte // records of the section at hand
+	ends     []int  // where they end in it
 }
 
 // createParent starts the cache that replaces the one in use. A dry run makes none.
@@ -71,7 +72,7 @@ func (w *parentWriter) create() error {
 		return err
 	}
 	var err error
-	if w.leaves, err = os.CreateTemp(w.dir, leavesName+"-*"); err != nil {
+	if w.sections, err = os.CreateTemp(w.dir, sectionsName+"-*"); err != nil {
 		return err
 	}
 	w.blocks, err = os.OpenFile(filepath.Join(w.dir, blocksName(w.number)), os.O_RDWR|os.O_CREATE, 0o600)
@@ -81,7 +82,7 @@ func (w *parentWriter) create() error {
 	if err = w.blocks.Truncate(w.offset); err == nil {
 		_, err = w.blocks.Seek(w.offset, 0)
 	}
-	w.out, w.list = bufio.NewWriterSize(w.blocks, 128<<10), bufio.NewWriterSize(w.leaves, 64<<10)
+	w.out, w.list = bufio.NewWriterSize(w.blocks, 128<<10), bufio.NewWriterSize(w.sections, 64<<10)
 	w.sum = blob.NewNameHash()
 	head := binary.AppendUvarint(w.head.encode(), uint64(len(w.head.marks)))
 	for _, n := range w.head.marks {
@@ -90,15 +91,15 @@ func (w *parentWriter) create() error {
 	return errors.Join(err, w.put(head))
 }
 
-// put appends to the file "leaves".
+// put appends to the file "sections".
 func (w *parentWriter) put(b []byte) error {
 	w.sum.Write(b)
 	_, err := w.list.Write(b)
 	return err
 }
 
-// note appends a leaf there.
-func (w *parentWriter) note(l *leafRef) {
+// note appends a section there.
+func (w *parentWriter) note(l *sectionRef) {
 	w.record = l.append(w.record[:0])
 	w.err = w.put(w.record)
 }
@@ -108,8 +109,8 @@ func (w *parentWriter) clean() error {
 	entries, err := os.ReadDir(w.dir)
 	for _, e := range entries {
 		name := e.Name()
-		inUse := name == leavesName || w.last != nil && name == blocksName(w.last.number) || name == blocksName(w.number)
-		if !inUse && (strings.HasPrefix(name, leavesName+"-") || strings.HasPrefix(name, blocksPrefix)) {
+		inUse := name == sectionsName || w.last != nil && name == blocksName(w.last.number) || name == blocksName(w.number)
+		if !inUse && (strings.HasPrefix(name, sectionsName+"-") || strings.HasPrefix(name, blocksPrefix)) {
 			err = errors.Join(err, os.Remove(filepath.Join(w.dir, name)))
 		}
 	}
@@ -127,18 +128,30 @@ func (w *parentWriter) add(r *known) {
 	b = appendIdentity(b, r.id)
 	b = binary.AppendUvarint(b, uint64(len(r.entry)))
 	w.block = append(b, r.entry...)
+	w.ends = append(w.ends, len(w.block))
 }
 
-// end ends the block at hand, which has the records of this leaf.
-func (w *parentWriter) end(l snapshot.Leaf) {
-	if w == nil || w.err != nil || len(w.block) == 0 {
+// end ends a section, which has the first records of the block at hand: where pages
+// end for their size, it may have others already.
+func (w *parentWriter) end(s snapshot.Section) {
+	n := s.Counts.Entries
+	if w == nil || w.err != nil || n == 0 {
 		return
 	}
-	w.write(leafRef{Leaf: l}, w.block)
-	w.block = w.block[:0]
+	if n > uint64(len(w.ends)) {
+		w.err = fmt.Errorf("of the %d records up to %q there are %d", n, s.Last.Path(), len(w.ends))
+		return
+	}
+	size := w.ends[n-1]
+	w.write(sectionRef{Section: s}, w.block[:size])
+	w.block = append(w.block[:0], w.block[size:]...)
+	w.ends = append(w.ends[:0], w.ends[n:]...)
+	for i := range w.ends {
+		w.ends[i] -= size
+	}
 }
 
-func (w *parentWriter) write(l leafRef, block []byte) {
+func (w *parentWriter) write(l sectionRef, block []byte) {
 	if len(block) > maxBlock {
 		w.err = fmt.Errorf("the records up to %q have %d bytes", l.Last.Path(), len(block))
 		return
@@ -150,8 +163,8 @@ func (w *parentWriter) write(l leafRef, block []byte) {
 	}
 }
 
-// take takes a leaf over from the cache in use.
-func (w *parentWriter) take(l *leafRef) {
+// take takes a section over from the cache in use.
+func (w *parentWriter) take(l *sectionRef) {
 	if w == nil || w.err != nil {
 		return
 	}
@@ -199,22 +212,22 @@ func (w *parentWriter) commit() error {
 		w.err = w.writeTail()
 	}
 	if w.err == nil {
-		w.err = w.leaves.Close()
+		w.err = w.sections.Close()
 	}
 	if w.err == nil {
-		w.err = os.Rename(w.leaves.Name(), filepath.Join(w.dir, leavesName))
+		w.err = os.Rename(w.sections.Name(), filepath.Join(w.dir, sectionsName))
 	}
 	if w.err != nil {
 		return fmt.Errorf("writing the parent cache: %w", w.err)
 	}
-	w.leaves, w.last = nil, nil
+	w.sections, w.last = nil, nil
 	if err := w.clean(); err != nil {
 		return fmt.Errorf("removing an old parent cache: %w", err)
 	}
 	return nil
 }
 
-// writeTail writes what comes behind the records in the file "leaves".
+// writeTail writes what comes behind the records in the file "sections".
 func (w *parentWriter) writeTail() error {
 	if err := w.put(append(w.head.root.ID[:], w.head.root.Level)); err != nil {
 		return err
@@ -229,18 +242,18 @@ func (w *parentWriter) writeTail() error {
 // forgetParent removes a parent cache that turned out to be of no use in the
 // middle of a run, so that the next one reads everything.
 func (run *run) forgetParent() {
-	if err := os.Remove(filepath.Join(run.parentPath(), leavesName)); err != nil {
+	if err := os.Remove(filepath.Join(run.parentPath(), sectionsName)); err != nil {
 		run.warnf("the parent cache has to be removed by hand: %v", err)
 	}
 }
 
 // discard drops the new cache, unless it was committed; the old one stays.
 func (w *parentWriter) discard() {
-	if w == nil || w.leaves == nil {
+	if w == nil || w.sections == nil {
 		return
 	}
-	w.leaves.Close()
-	os.Remove(w.leaves.Name())
+	w.sections.Close()
+	os.Remove(w.sections.Name())
 	if w.blocks == nil {
 		return
 	}

@@ -29,7 +29,7 @@ type item struct {
 	was     known          // what the parent has, if old is set
 	same    bool           // its content was not read: it is the parent's
 	taken   bool           // nor was it looked at: its folder is at rest
-	leaf    *leafRef       // not nil: the item stands for all records of this leaf of the parent
+	section *sectionRef    // not nil: the item stands for all records of this section of the parent
 	behind  snapshot.Key   // which come behind this key
 	rest    *rest          // of a folder of messages: what tells next time whether it is at rest
 	reading bool           // a worker is to read it

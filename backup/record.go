@@ -16,22 +16,22 @@ const maxUnsaved = 1000
 // A recorder takes items in the order of their keys into the tree, the next
 // parent cache and the figures. It serves one goroutine.
 type recorder struct {
-	run     *run
-	pages   *repo.Writer
-	tree    *snapshot.Builder
-	cache   *parentWriter
-	parent  *parent // the recorder has its own, or nil
-	hasher  *blob.Hasher
-	links   map[fileID]linkGroup
-	entry   []byte          // encoded
-	leaves  []snapshot.Leaf // that the tree has completed, and the cache has not
-	taken   []takenRecord   // of one leaf of the parent, from its first on
-	resting *rest           // the folder of messages at hand, which may be at rest next time
-	folders int             // such folders so far
-	boxes   []boxCount      // by mailbox
-	kept    uint64          // files of the parent that are still there, perhaps by another name
-	still   uint64          // messages of the parent that are
-	result  Result
+	run      *run
+	pages    *repo.Writer
+	tree     *snapshot.Builder
+	cache    *parentWriter
+	parent   *parent // the recorder has its own, or nil
+	hasher   *blob.Hasher
+	links    map[fileID]linkGroup
+	entry    []byte             // encoded
+	sections []snapshot.Section // that the tree has completed, and the cache has not
+	taken    []takenRecord      // of one section of the parent, from its first on
+	resting  *rest              // the folder of messages at hand, which may be at rest next time
+	folders  int                // such folders so far
+	boxes    []boxCount         // by mailbox
+	kept     uint64             // files of the parent that are still there, perhaps by another name
+	still    uint64             // messages of the parent that are
+	result   Result
 }
 
 // A boxCount says what was recorded of a mailbox.
@@ -54,7 +54,7 @@ func newRecorder(run *run, cache *parentWriter) (*recorder, error) {
 	key := run.repo.PieceKey()
 	rec := &recorder{run: run, pages: pages, tree: snapshot.NewBuilder(pages, key), cache: cache, parent: run.parent.share(),
 		hasher: blob.NewHasher(key), links: map[fileID]linkGroup{}, boxes: make([]boxCount, len(run.opts.Store.Mailboxes))}
-	rec.tree.OnLeaf(func(l snapshot.Leaf) { rec.leaves = append(rec.leaves, l) })
+	rec.tree.OnSection(func(s snapshot.Section) { rec.sections = append(rec.sections, s) })
 	rec.result.Snapshot = run.describe()
 	rec.result.Session = Session(run.session.ID())
 	return rec, nil
@@ -75,8 +75,8 @@ func (rec *recorder) item(ctx context.Context, it *item) error {
 		rec.gone(it)
 		return nil
 	}
-	if it.leaf != nil {
-		return rec.takeLeaf(ctx, it)
+	if it.section != nil {
+		return rec.takeSection(ctx, it)
 	}
 	if it.taken {
 		if err := rec.take(ctx, it); err != nil {
@@ -132,21 +132,18 @@ func (rec *recorder) add(ctx context.Context, it *item) (refused, err error) {
 	return nil, err
 }
 
-// record adds a record to the cache, which the tree has. A leaf that is
-// complete ends its block, before or behind the record.
+// record adds a record to the cache, which the tree has, and ends the sections
+// that it has completed.
 func (rec *recorder) record(r *known) {
-	pending := true
-	for _, l := range rec.leaves {
-		if pending && string(l.Last) == string(r.key) {
-			rec.cache.add(r)
-			pending = false
-		}
-		rec.cache.end(l)
+	rec.cache.add(r)
+	rec.endSections()
+}
+
+func (rec *recorder) endSections() {
+	for _, s := range rec.sections {
+		rec.cache.end(s)
 	}
-	rec.leaves = rec.leaves[:0]
-	if pending {
-		rec.cache.add(r)
-	}
+	rec.sections = rec.sections[:0]
 }
 
 // gone counts what was listed and is not there any more.
@@ -289,9 +286,7 @@ func (rec *recorder) finish(shrunk bool) (*Result, error) {
 		return nil, err
 	}
 	rec.cache.root(s.Tree)
-	for _, l := range rec.leaves {
-		rec.cache.end(l)
-	}
+	rec.endSections()
 	boxes := run.opts.Store.Mailboxes
 	if s.Mailboxes, err = rec.mailboxes(ctx, boxes); err != nil {
 		return nil, err

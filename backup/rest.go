@@ -138,28 +138,28 @@ func (w *walker) due(r *rest) bool {
 	return now/day != r.listed/day && uint64(now/day)%turns == h.Sum64()%turns
 }
 
-// each calls fn for the leaves of the parent that have messages of the folder,
-// until it returns an error. whole says that a leaf has nothing else and can be
+// each calls fn for the sections of the parent that have messages of the folder,
+// until it returns an error. whole says that a section has nothing else and can be
 // taken as it is: the one before it, which is given too, ends where the tree cuts, within
 // the folder.
-func (p *parent) each(r *rest, fn func(i int, l *leafRef, whole bool, before snapshot.Key) error) error {
+func (p *parent) each(r *rest, fn func(i int, l *sectionRef, whole bool, before snapshot.Key) error) error {
 	in := snapshot.Range{From: r.key + "\x00", To: r.key + "\x01"}
-	begins := false // the leaf at hand does, where the tree cuts within the folder
+	begins := false // the section at hand does, where the tree cuts within the folder
 	var before snapshot.Key
 	first := p.search(in.From)
 	if first > 0 {
-		l, err := p.leaf(first - 1)
+		l, err := p.section(first - 1)
 		if err != nil {
 			return err
 		}
-		begins, before = l.Cut && in.Contains(l.Last), l.Last
+		begins, before = l.Firm && in.Contains(l.Last), l.Last
 	}
-	for i := first; i < p.leaves; i++ {
-		l, err := p.leaf(i)
+	for i := first; i < p.sections; i++ {
+		l, err := p.section(i)
 		if err != nil {
 			return err
 		}
-		ends := l.Cut && in.Contains(l.Last)
+		ends := l.Firm && in.Contains(l.Last)
 		if err := fn(i, l, begins && ends, before); err != nil || l.Last >= in.To {
 			return err
 		}
@@ -168,19 +168,19 @@ func (p *parent) each(r *rest, fn func(i int, l *leafRef, whole bool, before sna
 	return nil
 }
 
-// records calls fn for the records of the i-th leaf, all of them.
+// records calls fn for the records of the i-th section, all of them.
 func (p *parent) records(i int, fn func(known) error) error {
-	leaf, err := p.leaf(i)
+	section, err := p.section(i)
 	if err != nil {
 		return err
 	}
-	block, err := p.block(leaf)
+	block, err := p.block(section)
 	if err != nil {
 		return fmt.Errorf("%w: %w", errParent, err)
 	}
-	c := cursor{p: p, leaf: i, d: parentDecoder{b: block}, next: known{slot: -1}}
-	for n := leaf.Counts.Entries; n > 0; n-- {
-		if !c.read() || c.next.leaf != i {
+	c := cursor{p: p, section: i, d: parentDecoder{b: block}, next: known{slot: -1}}
+	for n := section.Counts.Entries; n > 0; n-- {
+		if !c.read() || c.next.section != i {
 			return errParent
 		}
 		if err := fn(c.next); err != nil {
@@ -193,7 +193,7 @@ func (p *parent) records(i int, fn func(known) error) error {
 // readable reports whether all that the walk has to read of the folder's
 // records can be read.
 func (w *walker) readable(r *rest) bool {
-	return w.run.parent.each(r, func(_ int, l *leafRef, whole bool, _ snapshot.Key) error {
+	return w.run.parent.each(r, func(_ int, l *sectionRef, whole bool, _ snapshot.Key) error {
 		if whole {
 			return nil
 		}
@@ -206,9 +206,9 @@ func (w *walker) readable(r *rest) bool {
 func (w *walker) takeOver(ctx context.Context, in spot, r *rest) error {
 	p := w.run.parent
 	_, mailbox := in.info.File("")
-	return p.each(r, func(i int, l *leafRef, whole bool, before snapshot.Key) error {
+	return p.each(r, func(i int, l *sectionRef, whole bool, before snapshot.Key) error {
 		if whole {
-			return w.add(ctx, in.dir, nil, item{key: l.Last, mailbox: mailbox, leaf: l, was: known{leaf: i}, behind: before})
+			return w.add(ctx, in.dir, nil, item{key: l.Last, mailbox: mailbox, section: l, was: known{section: i}, behind: before})
 		}
 		return p.records(i, func(k known) error {
 			if _, below := cutKey(k.key, r.key+"\x00"); !below {

@@ -377,26 +377,49 @@ func TestLostPagesAreStoredAgain(t *testing.T) {
 	f := newFixture(t)
 	f.maildir("alice/Maildir", 300)
 	f.clean(resting)
-	var lost []string
-	for _, prefix := range []string{"packs/", "index/"} {
-		must(t, f.store.List(t.Context(), prefix, func(name string, _ int64) error {
-			lost = append(lost, name)
-			return nil
-		}))
-	}
-	for _, name := range lost {
-		must(t, f.store.Delete(t.Context(), name))
-	}
-	indexes, err := filepath.Glob(filepath.Join(f.cache, "*", "index"))
-	must(t, err)
-	for _, dir := range indexes {
-		must(t, os.RemoveAll(dir))
-	}
+	f.lose(f.stored())
 	night := f.clean(resting)
 	if n := len(f.entries(night)); n < 300 {
 		t.Errorf("the night after, %d entries can be read", n)
 	}
 	f.identical(f.clean(func(o *backup.Options) { o.Paranoid = true }))
+}
+
+// TestLostLeavesAreStoredAgain loses leaves below pages that are still there.
+func TestLostLeavesAreStoredAgain(t *testing.T) {
+	f := newFixture(t)
+	f.maildir("alice/Maildir", 300)
+	f.clean()
+	first := f.stored()
+	f.write("alice/Maildir/cur/"+messageName(150)+":2,S", mail("another, which makes pages of few new leaves and many old ones"))
+	f.clean()
+	f.lose(first)
+	f.identical(f.clean(func(o *backup.Options) { o.Paranoid = true }))
+}
+
+// stored returns the names of all packs and index objects.
+func (f *fixture) stored() (names []string) {
+	f.t.Helper()
+	for _, prefix := range []string{"packs/", "index/"} {
+		must(f.t, f.store.List(f.t.Context(), prefix, func(name string, _ int64) error {
+			names = append(names, name)
+			return nil
+		}))
+	}
+	return names
+}
+
+// lose deletes objects, and what this machine knows of them.
+func (f *fixture) lose(names []string) {
+	f.t.Helper()
+	for _, name := range names {
+		must(f.t, f.store.Delete(f.t.Context(), name))
+	}
+	indexes, err := filepath.Glob(filepath.Join(f.cache, "*", "index"))
+	must(f.t, err)
+	for _, dir := range indexes {
+		must(f.t, os.RemoveAll(dir))
+	}
 }
 
 // TestMovedBetweenTheLooks moves a message from "new" to "cur" after each look

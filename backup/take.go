@@ -13,13 +13,13 @@ type takenRecord struct {
 	entry snapshot.Entry
 }
 
-// take takes the item over from the parent. Records wait until the leaf that
-// they lie in is whole: then the leaf is taken, and nothing in it is looked at.
+// take takes the item over from the parent. Records wait until the section that
+// they lie in is whole: then the section is taken, and nothing in it is looked at.
 // Where one of its records is another one, or its first is not at the beginning of a
-// leaf here, the others are added one by one.
+// section here, the others are added one by one.
 func (rec *recorder) take(ctx context.Context, it *item) error {
 	r := takenRecord{it.was, it.entry}
-	if n := len(rec.taken); r.slot != n || n > 0 && rec.taken[0].leaf != r.leaf {
+	if n := len(rec.taken); r.slot != n || n > 0 && rec.taken[0].section != r.section {
 		if err := rec.giveBack(ctx); err != nil {
 			return err
 		}
@@ -28,17 +28,17 @@ func (rec *recorder) take(ctx context.Context, it *item) error {
 		}
 	}
 	rec.taken = append(rec.taken, r)
-	leaf, err := rec.parent.leaf(r.leaf)
+	section, err := rec.parent.section(r.section)
 	if err != nil {
 		return err
 	}
-	if string(r.key) != string(leaf.Last) {
+	if string(r.key) != string(section.Last) {
 		return nil
 	}
-	if uint64(len(rec.taken)) != leaf.Counts.Entries {
+	if uint64(len(rec.taken)) != section.Counts.Entries {
 		return nil
 	}
-	taken, err := rec.takeWhole(ctx, snapshot.Key(rec.taken[0].key), leaf)
+	taken, err := rec.takeWhole(ctx, snapshot.Key(rec.taken[0].key), section)
 	if err != nil {
 		return err
 	}
@@ -49,33 +49,37 @@ func (rec *recorder) take(ctx context.Context, it *item) error {
 	return nil
 }
 
-// takeWhole takes a leaf over, unless the repository has lost it or the tree
-// would not be the same; then it reports false.
-func (rec *recorder) takeWhole(ctx context.Context, first snapshot.Key, l *leafRef) (bool, error) {
+// takeWhole takes a section over, unless the repository has lost its page or the tree
+// would not be the same; then it reports false. Its leaves are not asked for: the parent was
+// found to be whole. A paranoid run relies on that no more than on the times of files.
+func (rec *recorder) takeWhole(ctx context.Context, first snapshot.Key, l *sectionRef) (bool, error) {
+	if rec.run.opts.Paranoid {
+		return false, nil
+	}
 	if held, err := rec.run.session.Holds(l.ID); err != nil || !held {
 		return false, err
 	}
-	taken, err := rec.tree.Take(ctx, first, l.Leaf)
+	taken, err := rec.tree.Take(ctx, first, l.Section)
 	if taken {
-		rec.leaves = rec.leaves[:0] // it was the only one: the tree was between two leaves
+		rec.sections = rec.sections[:0] // it was the only one: the tree was between two sections
 		rec.cache.take(l)
 	}
 	return taken, err
 }
 
-// takeLeaf takes a leaf of the parent over whose records nobody looked at.
-func (rec *recorder) takeLeaf(ctx context.Context, it *item) error {
+// takeSection takes a section of the parent over whose records nobody looked at.
+func (rec *recorder) takeSection(ctx context.Context, it *item) error {
 	if err := rec.giveBack(ctx); err != nil {
 		return err
 	}
-	taken, err := rec.takeWhole(ctx, it.behind+"\x00", it.leaf) // its first key is that, or behind it
+	taken, err := rec.takeWhole(ctx, it.behind+"\x00", it.section) // its first key is that, or behind it
 	if err == nil && !taken {
-		err = rec.addLeaf(ctx, it.was.leaf)
+		err = rec.addSection(ctx, it.was.section)
 	}
 	if err != nil {
 		return err
 	}
-	c := it.leaf.Counts
+	c := it.section.Counts
 	rec.result.Snapshot.Run.Unchanged += c.Files
 	rec.kept, rec.still = rec.kept+c.Files, rec.still+c.Messages
 	if it.mailbox != mailstore.Nobody && it.mailbox < len(rec.boxes) {
@@ -87,8 +91,8 @@ func (rec *recorder) takeLeaf(ctx context.Context, it *item) error {
 	return nil
 }
 
-// addLeaf adds the records of a leaf of the parent one by one.
-func (rec *recorder) addLeaf(ctx context.Context, i int) error {
+// addSection adds the records of a section of the parent one by one.
+func (rec *recorder) addSection(ctx context.Context, i int) error {
 	return rec.parent.records(i, func(k known) error {
 		e, err := snapshot.DecodeEntry(k.entry)
 		if err != nil {

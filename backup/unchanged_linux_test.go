@@ -29,10 +29,10 @@ func (f *fixture) pieces() uint64 {
 }
 
 // parentCache returns the paths of the two files of the only parent cache.
-func (f *fixture) parentCache() (leaves, blocks string) {
+func (f *fixture) parentCache() (sections, blocks string) {
 	f.t.Helper()
 	dir := filepath.Join(f.cache, "*", "parents", "*")
-	found, err := filepath.Glob(filepath.Join(dir, "leaves"))
+	found, err := filepath.Glob(filepath.Join(dir, "sections"))
 	others, err2 := filepath.Glob(filepath.Join(dir, "blocks-*"))
 	if err != nil || err2 != nil || len(found) != 1 || len(others) != 1 {
 		f.t.Fatalf("parent caches: %q, %q", found, others)
@@ -92,6 +92,26 @@ func TestParanoidReadsAll(t *testing.T) {
 	}
 	if second.Snapshot.Tree != first.Snapshot.Tree || f.pieces() != before {
 		t.Error("reading all of it again made another tree, or stored something")
+	}
+}
+
+// Of paths as long as these the tree ends pages by their size.
+func TestUnchangedLongPathsAreNotRead(t *testing.T) {
+	f := newFixture(t)
+	dir := strings.TrimSuffix(strings.Repeat(strings.Repeat("d", 200)+"/", 15), "/")
+	for i := range 400 {
+		f.write(filepath.Join(dir, fmt.Sprint("file", i)), fmt.Sprint(i))
+	}
+	first := f.clean().Snapshot
+	f.write(filepath.Join(dir, "file200"), "changed")
+	f.write(filepath.Join(dir, "file300"), "300")
+	second := f.clean().Snapshot
+	if run := second.Run; run.Changed != 2 || run.Unchanged != 398 || run.BytesRead != 7+3 {
+		t.Errorf("the second run: %+v", run)
+	}
+	f.write(filepath.Join(dir, "file200"), "200")
+	if third := f.clean().Snapshot; third.Tree.Counts != first.Tree.Counts || third.Run.Changed != 1 || third.Run.BytesRead != 3 {
+		t.Errorf("the third run: %+v", third.Run)
 	}
 }
 
@@ -157,9 +177,9 @@ func TestDamagedParentCache(t *testing.T) {
 	f.write("a/file", "before")
 	f.write("a/kept", "x")
 	f.clean()
-	leaves, blocks := f.parentCache()
+	sections, blocks := f.parentCache()
 	good := map[string][]byte{}
-	for _, path := range []string{leaves, blocks} {
+	for _, path := range []string{sections, blocks} {
 		data, err := os.ReadFile(path)
 		must(t, err)
 		good[path] = data
@@ -173,7 +193,7 @@ func TestDamagedParentCache(t *testing.T) {
 	r, rng := f.open(), rand.New(rand.NewPCG(1, 2))
 	check := func(what, path string, data []byte) {
 		t.Helper()
-		now, err := filepath.Glob(filepath.Join(filepath.Dir(leaves), "*"))
+		now, err := filepath.Glob(filepath.Join(filepath.Dir(sections), "*"))
 		must(t, err)
 		for _, p := range now {
 			must(t, os.Remove(p))
@@ -462,8 +482,8 @@ func TestLeftoversOfTheParentCache(t *testing.T) {
 	f := newFixture(t)
 	f.write("alice/file", "content")
 	f.clean()
-	leaves, blocks := f.parentCache()
-	left := []string{leaves + "-12345", filepath.Join(filepath.Dir(blocks), "blocks-0123456789abcdef")}
+	sections, blocks := f.parentCache()
+	left := []string{sections + "-12345", filepath.Join(filepath.Dir(blocks), "blocks-0123456789abcdef")}
 	for _, path := range left {
 		must(t, os.WriteFile(path, []byte("half"), 0o600))
 	}

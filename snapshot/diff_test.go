@@ -97,6 +97,9 @@ func TestDiffFindsWhatChanged(t *testing.T) {
 		}
 		s := newStore()
 		before, after := snapshot.OpenTree(s, build(t, s, records(a))), snapshot.OpenTree(s, build(t, s, records(b)))
+		if rng.IntN(4) == 0 { // pages were larger once
+			before = snapshot.OpenTree(s, buildWith(t, snapshot.NewBuilderOfFan(s, testKey, 32), records(a)))
+		}
 		for _, r := range []snapshot.Range{{}, randomRange(rng, records(a)), randomRange(rng, records(b))} {
 			got, gaps := diff(t, before, after, r)
 			if want := compareSlowly(a, b, r); len(gaps) > 0 || !reflect.DeepEqual(got, want) {

@@ -34,7 +34,7 @@
 // # Where pages are cut
 //
 // A page ends behind a record when the record's hash, its first four bytes
-// taken as a little-endian number, is a multiple of 32 (in trees of kind 3 of
+// taken as a little-endian number, is a multiple of 8 (in trees of kind 3 of
 // 128), and at the end of its level. The hash is BLAKE3 keyed with the repository's ID
 // key derived for "restante tree v1", over the kind, the level, and
 //
@@ -50,7 +50,8 @@
 //
 // The root is the page of the lowest level that has but one. An empty tree is
 // one empty leaf. Readers do not hold pages against the rule of the hash: a
-// page cut elsewhere costs space, and says nothing wrong.
+// page cut elsewhere, as by a program that took multiples of 32 for kinds 1 and 2, costs
+// space, and says nothing wrong.
 //
 // # Keys and entries
 //

@@ -1,6 +1,10 @@
 package snapshot
 
-import "fmt"
+import (
+	"fmt"
+
+	"restante/blob"
+)
 
 // Seams for the tests outside the package.
 
@@ -8,6 +12,13 @@ const (
 	MaxPage   = maxPage
 	MaxRecord = maxRecord
 )
+
+// NewBuilderOfFan returns a Builder that makes pages of another size.
+func NewBuilderOfFan(saver Saver, key blob.Key, fan uint32) *Builder {
+	kind := entryTree
+	kind.fan = fan
+	return &Builder{newMapBuilder(kind, saver, key)}
+}
 
 // RewritePage parses a page of any kind and writes it again.
 func RewritePage(data []byte) ([]byte, error) {

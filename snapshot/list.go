@@ -82,7 +82,7 @@ func (w *RecipeWriter) list(ctx context.Context, it *Item) error {
 	case Base64Item:
 		cut = it.Base64.Pieces[0].ID[:]
 	}
-	return w.pager.add(ctx, 0, enc, "", itemCounts(it), cut)
+	return w.pager.add(ctx, 0, enc, "", itemCounts(it), cut, true)
 }
 
 // Finish returns the recipe of the items since the last Finish. The

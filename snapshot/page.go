@@ -19,6 +19,10 @@ const (
 	treeKey    = "restante tree v1"
 )
 
+// sectionLevel is the level of pages that are told of and taken over: with what is
+// below them they are large enough to pay for it, and smaller than a common folder of messages.
+const sectionLevel = 1
+
 // A kind of tree. The values are part of the format.
 type treeKind struct {
 	tag   byte
@@ -27,8 +31,8 @@ type treeKind struct {
 }
 
 var (
-	entryTree   = treeKind{tag: 1, keyed: true, fan: 32}
-	mailboxTree = treeKind{tag: 2, keyed: true, fan: 32}
+	entryTree   = treeKind{tag: 1, keyed: true, fan: 8}
+	mailboxTree = treeKind{tag: 2, keyed: true, fan: 8}
 	itemList    = treeKind{tag: 3, keyed: false, fan: 128}
 )
 
@@ -64,7 +68,7 @@ func (k *treeKind) parseChild(r *reader) child {
 type pager struct {
 	kind    treeKind
 	saver   Saver
-	leaf    func(Leaf) // told of each page of level 0; may be nil
+	section func(Section) // told of each; may be nil
 	h       *blob.Hasher
 	levels  []*level
 	scratch []byte
@@ -93,8 +97,9 @@ func (p *pager) level(lv int) *level {
 }
 
 // add puts a record at the end of a level. The page ends behind it if there
-// is a cut and its keyed hash says so.
-func (p *pager) add(ctx context.Context, lv int, rec []byte, key Key, counts Counts, cut []byte) error {
+// is a cut and its keyed hash says so. Such an end is firm, whatever comes behind, if
+// firm says that of the record.
+func (p *pager) add(ctx context.Context, lv int, rec []byte, key Key, counts Counts, cut []byte, firm bool) error {
 	l := p.level(lv)
 	if l.n > 0 && len(l.buf)-pageHeader+len(rec) > maxPage {
 		if err := p.save(ctx, lv, false); err != nil {
@@ -111,7 +116,7 @@ func (p *pager) add(ctx context.Context, lv int, rec []byte, key Key, counts Cou
 	if lv > 0 && l.n == 1 || cut == nil || !p.cuts(lv, cut) {
 		return nil
 	}
-	return p.save(ctx, lv, true)
+	return p.save(ctx, lv, firm)
 }
 
 func (p *pager) cuts(lv int, cut []byte) bool {
@@ -120,9 +125,8 @@ func (p *pager) cuts(lv int, cut []byte) bool {
 	return binary.LittleEndian.Uint32(sum[:])%p.kind.fan == 0
 }
 
-// save ends the page of a level, and adds it to the level above. cut says that
-// its last record ended it.
-func (p *pager) save(ctx context.Context, lv int, cut bool) error {
+// save ends the page of a level, and adds it to the level above.
+func (p *pager) save(ctx context.Context, lv int, firm bool) error {
 	l := p.levels[lv]
 	id, err := p.saver.SavePage(ctx, l.buf)
 	if err != nil {
@@ -131,24 +135,48 @@ func (p *pager) save(ctx context.Context, lv int, cut bool) error {
 	}
 	c := child{key: l.last, id: id, counts: l.counts}
 	l.buf, l.n, l.counts = l.buf[:pageHeader], 0, Counts{}
-	return p.saved(ctx, lv, c, cut)
+	return p.saved(ctx, lv, c, firm)
 }
 
 // saved adds a page of a level, which is stored, to the level above.
-func (p *pager) saved(ctx context.Context, lv int, c child, isCut bool) error {
+func (p *pager) saved(ctx context.Context, lv int, c child, firm bool) error {
 	l := p.levels[lv]
 	if l.saved == 0 {
 		l.first = c
 	}
 	l.saved++
-	if lv == 0 && p.leaf != nil {
-		p.leaf(Leaf{Last: c.key, ID: c.id, Counts: c.counts, Cut: isCut})
+	if lv == sectionLevel {
+		p.tell(c, firm)
 	}
 	cut := c.id[:]
 	if p.kind.keyed {
 		cut = []byte(c.key)
 	}
-	return p.add(ctx, lv+1, p.kind.appendChild(nil, &c), c.key, c.counts, cut)
+	return p.add(ctx, lv+1, p.kind.appendChild(nil, &c), c.key, c.counts, cut, firm)
+}
+
+func (p *pager) tell(c child, firm bool) {
+	if p.section != nil {
+		p.section(Section{Last: c.key, ID: c.id, Counts: c.counts, Firm: firm})
+	}
+}
+
+// between reports whether what comes next begins a section.
+func (p *pager) between() bool {
+	for lv := range sectionLevel + 1 {
+		if p.level(lv).n > 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// take adds the page of a section, which is stored and ends firmly, between two of them.
+func (p *pager) take(ctx context.Context, c child) error {
+	for lv := range sectionLevel {
+		p.levels[lv].saved += 2 // at least, below a page that its hash has ended
+	}
+	return p.saved(ctx, sectionLevel, c, true)
 }
 
 // finish saves what is unfinished and returns the root: the only page of the
@@ -162,6 +190,9 @@ func (p *pager) finish(ctx context.Context) (Root, error) {
 			}
 		}
 		if l.saved == 1 {
+			if lv < sectionLevel {
+				p.tell(l.first, false)
+			}
 			return Root{ID: l.first.id, Level: uint8(lv), Counts: l.first.counts}, nil
 		}
 	}

@@ -105,7 +105,11 @@ func keyOf(t testing.TB, path string) snapshot.Key {
 
 func build(t testing.TB, s snapshot.Saver, recs []snapshot.Record) snapshot.Root {
 	t.Helper()
-	b := snapshot.NewBuilder(s, testKey)
+	return buildWith(t, snapshot.NewBuilder(s, testKey), recs)
+}
+
+func buildWith(t testing.TB, b *snapshot.Builder, recs []snapshot.Record) snapshot.Root {
+	t.Helper()
 	for i := range recs {
 		if err := b.Add(t.Context(), recs[i].Key, &recs[i].Entry); err != nil {
 			t.Fatal(err)

@@ -4,61 +4,59 @@ import (
 	"maps"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"restante/snapshot"
 )
 
-// A part is a leaf and the records in it.
+// A part is a section and the records in it.
 type part struct {
-	leaf    snapshot.Leaf
+	section snapshot.Section
 	records []snapshot.Record
 }
 
-// buildParts builds a tree and returns what its leaves hold.
+// buildParts builds a tree and returns what its sections hold.
 func buildParts(t testing.TB, s *store, recs []snapshot.Record) (snapshot.Root, []part) {
 	t.Helper()
 	var parts []part
 	b := snapshot.NewBuilder(s, testKey)
-	b.OnLeaf(func(l snapshot.Leaf) { parts = append(parts, part{leaf: l}) })
-	for i := range recs {
-		if err := b.Add(t.Context(), recs[i].Key, &recs[i].Entry); err != nil {
-			t.Fatal(err)
-		}
-	}
-	root, err := b.Finish(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
+	b.OnSection(func(s snapshot.Section) { parts = append(parts, part{section: s}) })
+	root := buildWith(t, b, recs)
 	for i := range parts {
-		n := int(parts[i].leaf.Counts.Entries)
+		n := int(parts[i].section.Counts.Entries)
 		parts[i].records, recs = recs[:n], recs[n:]
-		if n > 0 && parts[i].records[n-1].Key != parts[i].leaf.Last || len(s.pages[parts[i].leaf.ID]) == 0 {
-			t.Fatalf("leaf %d ends with %q", i, parts[i].leaf.Last)
+		if n > 0 && parts[i].records[n-1].Key != parts[i].section.Last || len(s.pages[parts[i].section.ID]) == 0 {
+			t.Fatalf("section %d ends with %q", i, parts[i].section.Last)
 		}
 	}
 	if len(recs) > 0 {
-		t.Fatalf("%d records are in no leaf", len(recs))
+		t.Fatalf("%d records are in no section", len(recs))
 	}
 	return root, parts
 }
 
-// TestTakenLeavesMakeTheSameTree takes over what did not change, leaf by leaf
+// TestTakenSectionsMakeTheSameTree takes over what did not change, section by section
 // where that can be done, and wants the tree that all of it makes by itself,
 // whatever there was before.
-func TestTakenLeavesMakeTheSameTree(t *testing.T) {
+func TestTakenSectionsMakeTheSameTree(t *testing.T) {
 	taken := 0
 	for seed := range rounds(200) {
 		rng := rand.New(rand.NewPCG(seed, 3))
+		suffix := "" // which makes interior pages end by their size
+		if rng.IntN(4) == 0 {
+			suffix = strings.Repeat("x", rng.IntN(8<<10))
+		}
+		anyKey := func() snapshot.Key { return randomKey(rng) + snapshot.Key(suffix) }
 		before := map[snapshot.Key]snapshot.Entry{}
 		for range rng.IntN(1 << rng.IntN(12)) {
-			before[randomKey(rng)] = bulky(rng)
+			before[anyKey()] = bulky(rng)
 		}
 		s := newStore()
 		_, parts := buildParts(t, s, records(before))
 		after := maps.Clone(before)
 		for range rng.IntN(20) {
-			if k := randomKey(rng); rng.IntN(2) == 0 {
+			if k := anyKey(); rng.IntN(2) == 0 {
 				after[k] = bulky(rng)
 			} else {
 				delete(after, k)
@@ -82,14 +80,14 @@ func TestTakenLeavesMakeTheSameTree(t *testing.T) {
 			n, _ := slices.BinarySearchFunc(rest, p.records[0], byKey)
 			add(rest[:n])
 			rest = rest[n:]
-			n, found := slices.BinarySearchFunc(rest, snapshot.Record{Key: p.leaf.Last}, byKey)
+			n, found := slices.BinarySearchFunc(rest, snapshot.Record{Key: p.section.Last}, byKey)
 			if found {
 				n++
 			}
 			var ok bool
 			if sameRecords(rest[:n], p.records) {
 				var err error
-				if ok, err = b.Take(t.Context(), p.records[0].Key, p.leaf); err != nil {
+				if ok, err = b.Take(t.Context(), p.records[0].Key, p.section); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -106,8 +104,8 @@ func TestTakenLeavesMakeTheSameTree(t *testing.T) {
 			t.Fatalf("seed %d: the root is %+v, want %+v: %v", seed, got, want, err)
 		}
 	}
-	if taken < 200 && !testing.Short() || taken == 0 {
-		t.Errorf("only %d leaves were taken over", taken)
+	if taken < 100 && !testing.Short() || taken == 0 {
+		t.Errorf("only %d sections were taken over", taken)
 	}
 }
 
@@ -133,25 +131,25 @@ func TestTakeRefuses(t *testing.T) {
 	recs := entries(t, 10, 100)
 	_, parts := buildParts(t, s, recs)
 	b := snapshot.NewBuilder(s, testKey)
-	if ok, err := b.Take(t.Context(), recs[0].Key, parts[len(parts)-1].leaf); ok && !parts[len(parts)-1].leaf.Cut || err != nil {
-		t.Errorf("the last leaf, which no key ended: %v, %v", ok, err)
+	if ok, err := b.Take(t.Context(), recs[0].Key, parts[len(parts)-1].section); ok && !parts[len(parts)-1].section.Firm || err != nil {
+		t.Errorf("the last section, which no key ended: %v, %v", ok, err)
 	}
 	b = snapshot.NewBuilder(s, testKey)
-	if ok, err := b.Take(t.Context(), parts[1].records[0].Key, parts[1].leaf); !ok || err != nil {
+	if ok, err := b.Take(t.Context(), parts[1].records[0].Key, parts[1].section); !ok || err != nil {
 		t.Fatalf("%v, %v", ok, err)
 	}
-	if ok, err := b.Take(t.Context(), parts[0].records[0].Key, parts[0].leaf); ok || err == nil {
-		t.Errorf("a leaf out of order: %v", err)
+	if ok, err := b.Take(t.Context(), parts[0].records[0].Key, parts[0].section); ok || err == nil {
+		t.Errorf("a section out of order: %v", err)
 	}
-	if err := b.Add(t.Context(), parts[1].leaf.Last, &recs[0].Entry); err == nil {
-		t.Error("a key of the leaf that was taken is added")
+	if err := b.Add(t.Context(), parts[1].section.Last, &recs[0].Entry); err == nil {
+		t.Error("a key of the section that was taken is added")
 	}
 	if err := b.Add(t.Context(), parts[2].records[0].Key, &parts[2].records[0].Entry); err != nil {
 		t.Fatal(err)
 	}
 	if len(parts[2].records) > 1 {
-		if ok, err := b.Take(t.Context(), parts[3].records[0].Key, parts[3].leaf); ok || err != nil {
-			t.Errorf("a leaf within a page: %v, %v", ok, err)
+		if ok, err := b.Take(t.Context(), parts[3].records[0].Key, parts[3].section); ok || err != nil {
+			t.Errorf("a section within a page: %v, %v", ok, err)
 		}
 	}
 }

@@ -68,35 +68,36 @@ func (b *Builder) Add(ctx context.Context, k Key, e *Entry) error {
 	return nil
 }
 
-// A Leaf is a page of entries.
-type Leaf struct {
+// A Section is a page of level 1 with the leaves below it, some 64 entries. A tree
+// that has none of level 1 is one Section, its only leaf.
+type Section struct {
 	Last   Key // of its entries
 	ID     blob.ID
 	Counts Counts
-	Cut    bool // its last key ended it, whatever comes behind
+	Firm   bool // it ends behind its last entry, whatever comes behind
 }
 
-// OnLeaf has fn told of each leaf when it is complete, in the order of the keys.
-func (b *Builder) OnLeaf(fn func(Leaf)) { b.m.pager.leaf = fn }
+// OnSection has fn told of each Section when it is complete, in the order of the keys.
+func (b *Builder) OnSection(fn func(Section)) { b.m.pager.section = fn }
 
-// Take adds the entries of a leaf that another Builder made with the same key
+// Take adds the entries of a Section that another Builder made with the same key
 // and the same storage has, without a look at them. first is the key of its first
 // entry. It reports false, and adds nothing, where adding the entries one by one
-// would not make the same page: then the caller has to do that.
-func (b *Builder) Take(ctx context.Context, first Key, l Leaf) (bool, error) {
+// would not make the same pages: then the caller has to do that.
+func (b *Builder) Take(ctx context.Context, first Key, s Section) (bool, error) {
 	m := &b.m
 	switch {
 	case m.pager.err != nil:
 		return false, m.pager.err
 	case ctx.Err() != nil:
 		return false, ctx.Err()
-	case !l.Cut || m.pager.level(0).n > 0:
+	case !s.Firm || !m.pager.between():
 		return false, nil
-	case m.any && first <= m.last || l.Last < first:
-		return false, fmt.Errorf("taking over a page up to %q: it does not come behind %q", l.Last.Path(), m.last.Path())
+	case m.any && first <= m.last || s.Last < first:
+		return false, fmt.Errorf("taking over a page up to %q: it does not come behind %q", s.Last.Path(), m.last.Path())
 	}
-	m.last, m.any = l.Last, true
-	return true, m.pager.saved(ctx, 0, child{key: l.Last, id: l.ID, counts: l.Counts}, true)
+	m.last, m.any = s.Last, true
+	return true, m.pager.take(ctx, child{key: s.Last, id: s.ID, counts: s.Counts})
 }
 
 // Finish stores the last pages and returns the root. The Builder is of no
@@ -133,7 +134,7 @@ func (m *mapBuilder) add(ctx context.Context, k Key, value []byte, counts Counts
 	}
 	m.last, m.any = k, true
 	m.cut = append(m.cut[:0], k...)
-	return m.pager.add(ctx, 0, m.rec, k, counts, m.cut)
+	return m.pager.add(ctx, 0, m.rec, k, counts, m.cut, true)
 }
 
 func (m *mapBuilder) finish(ctx context.Context) (Root, error) {

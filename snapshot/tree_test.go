@@ -130,8 +130,8 @@ func TestPagesKeepTheirMean(t *testing.T) {
 	s := newStore()
 	recs := entries(t, 20, 1000)
 	build(t, s, recs)
-	if mean := len(recs) / s.saves; mean < 20 || mean > 50 {
-		t.Errorf("%d records lie on %d pages: %d a page, not about 32", len(recs), s.saves, mean)
+	if mean := len(recs) / s.saves; mean < 5 || mean > 10 {
+		t.Errorf("%d records lie on %d pages: %d a page, not about 7", len(recs), s.saves, mean)
 	}
 }
 
