@@ -6,7 +6,7 @@
 // knows to be unchanged is ready at once; the rest is read by a few workers.
 // One recorder takes the batches in the order of the keys, and builds the tree
 // and the next parent cache from them. Memory does not grow with the store,
-// but for the names of the largest Maildir, and for some 400 bytes for each
+// but for the names of the largest Maildir, and for some three bytes for each
 // section of the tree, which has 64 paths, and each folder of messages.
 //
 // # What is not read
