@@ -151,6 +151,7 @@ func (e *Envelope) set(f field, value string, words *mime.WordDecoder) {
 var careless = []string{
 	time.ANSIC, "Mon Jan _2 15:04:05 2006 -0700", "Mon Jan _2 15:04:05 -0700 2006",
 	"Mon, 2 Jan 2006 15:04:05", "2 Jan 2006 15:04:05", "Mon, 2 Jan 2006 15:04", time.RFC3339,
+	"Mon, 2 January 2006 15:04:05 -0700", "2 January 2006 15:04:05 -0700",
 }
 
 // parseDate reads a date. What has no zone, or one that nobody knows, is taken for

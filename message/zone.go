@@ -17,19 +17,27 @@ var zones = map[string]string{
 }
 
 // numericZones returns a date with offsets for the names of zones, so that it
-// is read alike wherever this runs. A name at its end that nobody knows is UTC.
+// is read alike wherever this runs. A name at its end that nobody knows is UTC. A
+// comment of one word is a name only there, and elsewhere nothing.
 func numericZones(date string) string {
 	words := strings.Fields(date)
 	out := words[:0]
 	for i, w := range words {
+		last := i == len(words)-1
+		if strings.HasPrefix(w, "(") && strings.HasSuffix(w, ")") {
+			if !last {
+				continue
+			}
+			w = w[1 : len(w)-1]
+		}
 		offset, ok := zoneOffset(w)
-		if !ok && i == len(words)-1 && strings.Trim(strings.ToUpper(w), "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" {
+		if !ok && last && strings.Trim(strings.ToUpper(w), "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == "" {
 			offset, ok = "+0000", true
 		}
 		switch {
 		case !ok:
 			out = append(out, w)
-		case i == 0 || !isOffset(out[len(out)-1]): // after an offset the name only says it again
+		case len(out) == 0 || !isOffset(out[len(out)-1]): // after an offset the name only says it again
 			out = append(out, offset)
 		}
 	}
