@@ -129,10 +129,10 @@ const (
 
 // mayBeDense reports whether a piece is worth the estimate: attachments are, and
 // texts that are not written in ASCII, such as messages that the mail server
-// keeps compressed.
+// keeps compressed, unless they are short.
 func mayBeDense(class blob.Class, data []byte) bool {
 	if class != blob.Text || len(data) < denseProbe {
-		return class == blob.Bin
+		return class == blob.Bin && len(data) >= denseProbe
 	}
 	other := 0
 	for _, b := range data[len(data)/2:][:asciiProbe] {
@@ -141,17 +141,16 @@ func mayBeDense(class blob.Class, data []byte) bool {
 	return other > asciiProbe/4
 }
 
-// isDense reports whether data seems to be compressed already: its beginning,
-// its middle and its end all do. Such bytes are kept apart from those that
+// isDense reports whether data, of denseProbe bytes or more, seems to be compressed
+// already: its beginning, its middle and its end all do. Such bytes are kept apart from those that
 // compression serves, and compression is not tried on them.
 func isDense(data []byte) bool {
 	for _, at := range []int{0, (len(data) - denseProbe) / 2, len(data) - denseProbe} {
-		at = max(at, 0)
-		if compress.Estimate(data[at:min(at+denseProbe, len(data))]) >= denseBelow {
+		if compress.Estimate(data[at:at+denseProbe]) >= denseBelow {
 			return false
 		}
 	}
-	return len(data) >= denseProbe
+	return true
 }
 
 // unpackClump appends the raw bytes of an opened clump to dst.
