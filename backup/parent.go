@@ -64,7 +64,7 @@ const (
 	parentHeader = len(parentMagic) + 32 + 32 + 16 + 8 + 8 + 8
 	parentTail   = blob.IDSize + 1 + parentSum
 	parentSum    = 16
-	maxBlock     = 16 << 20
+	maxBlock     = 256 << 20 // a section has some 8 leaves, each of which may be a record of 4 MiB
 )
 
 // What a record of the file "sections" is of.

@@ -58,7 +58,7 @@ func FuzzParentCache(f *testing.F) {
 	})
 }
 
-// Leaves and folders are read again in groups, wherever these end.
+// Sections and folders are read again in groups, wherever these end.
 func TestParentGroups(t *testing.T) {
 	if testing.Short() {
 		t.Skip("it is long, and little in it runs at the same time")
@@ -99,6 +99,21 @@ func TestParentGroups(t *testing.T) {
 	}
 }
 
+// A section of records as large as the tree takes them is kept like others.
+func TestParentOfLargeRecords(t *testing.T) {
+	dir := t.TempDir()
+	var all []backup.ParentRecord
+	for i := range 8 {
+		all = append(all, backup.ParentRecord{Key: snapshot.Key(fmt.Sprint(i)), Entry: strings.Repeat("x", 4<<20)})
+	}
+	if err := backup.WriteParent(dir, all); err != nil {
+		t.Fatal(err)
+	}
+	if got, ok := backup.ReadParent(dir); !ok || !slices.Equal(got, all) {
+		t.Errorf("%d records became %d", len(all), len(got))
+	}
+}
+
 // What can no longer be read is no parent's: it is an error where a folder is to
 // be taken over, and else read from the store.
 func TestTornParent(t *testing.T) {
@@ -117,7 +132,7 @@ func TestTornParent(t *testing.T) {
 
 // Whatever a file holds instead of a parent cache, it is not used.
 func FuzzParentFile(f *testing.F) {
-	f.Add([]byte("restante parent 5\n"))
+	f.Add([]byte("restante parent 6\n"))
 	f.Add(make([]byte, 200))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		dir := t.TempDir()
