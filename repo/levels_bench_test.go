@@ -46,8 +46,8 @@ func BenchmarkLevels(b *testing.B) {
 	}
 }
 
-// clumpsOf cuts mail and puts runs of one class together, each once, as a
-// backup does.
+// clumpsOf cuts mail and puts runs of one class together, each once, in clumps of 1 MiB.
+// Attachments that a backup would keep apart, as they are, are among the others.
 func clumpsOf(b *testing.B) map[blob.Class][][]byte {
 	b.Helper()
 	clumps := map[blob.Class][][]byte{}
