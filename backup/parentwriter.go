@@ -34,7 +34,7 @@ type parentWriter struct {
 	sum      *blob.NameHash // of what went there
 	head     parentHead
 	record   []byte // the last one of sections, encoded
-	block    []byte // records of the section at hand
+	block    []byte // records that no section has yet
 	ends     []int  // where they end in it
 }
 

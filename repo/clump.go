@@ -127,12 +127,15 @@ const (
 	asciiProbe = 64
 )
 
-// mayBeDense reports whether a piece is worth the estimate: attachments are, and
-// texts that are not written in ASCII, such as messages that the mail server
-// keeps compressed, unless they are short.
+// mayBeDense reports whether a piece is worth the estimate: unless they are short,
+// attachments are, and texts that are not written in ASCII, such as messages that the
+// mail server keeps compressed.
 func mayBeDense(class blob.Class, data []byte) bool {
-	if class != blob.Text || len(data) < denseProbe {
-		return class == blob.Bin && len(data) >= denseProbe
+	if len(data) < denseProbe {
+		return false
+	}
+	if class != blob.Text {
+		return class == blob.Bin
 	}
 	other := 0
 	for _, b := range data[len(data)/2:][:asciiProbe] {
