@@ -86,4 +86,4 @@ const TrimEvery = trimEvery
 func (x *Index) TrimAlways() { x.view.gen.trim.above = -1 << 62 }
 
 // TrimResident gives back what the present generation takes of memory.
-func (x *Index) TrimResident() { unmapResident(x.view.gen.dir) }
+func (x *Index) TrimResident() { unmapResident(x.view.gen.dir, nil) }

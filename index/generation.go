@@ -56,7 +56,7 @@ type generation struct {
 	files  []file
 	lock   *os.File // holds the shared lock
 	refs   int      // guarded by Index.mu
-	trim   trimmer
+	trim   *trimmer
 
 	mu     sync.Mutex // guards the fields below
 	opened bool

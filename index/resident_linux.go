@@ -31,14 +31,21 @@ func residentFiles() int64 {
 //
 // Tables are mapped side by side, mostly. Those that are go in one call, for each
 // makes all processors forget what they know of the process's memory.
-func unmapResident(dir string) {
-	data, err := os.ReadFile("/proc/self/maps")
+//
+// room is what it returned last: the kernel's list of mappings is long and often read.
+func unmapResident(dir string, room []byte) []byte {
+	list := bytes.NewBuffer(room[:0])
+	f, err := os.Open("/proc/self/maps")
 	if err != nil {
-		return
+		return room
+	}
+	defer f.Close()
+	if _, err := list.ReadFrom(f); err != nil {
+		return room
 	}
 	folder := []byte("/" + filepath.Base(dir) + "/") // a random number, as no other file has
 	var begin, end uint64
-	for line := range bytes.Lines(data) {
+	for line := range bytes.Lines(list.Bytes()) {
 		if !bytes.Contains(line, folder) || !bytes.HasSuffix(line, []byte(".sst\n")) {
 			continue
 		}
@@ -53,6 +60,7 @@ func unmapResident(dir string) {
 		end = to
 	}
 	forgetPages(begin, end)
+	return list.Bytes()
 }
 
 // sharedRange takes where a mapping begins and ends from its line, if what is written

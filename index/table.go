@@ -181,7 +181,7 @@ type run struct {
 	buf     *z.Buffer
 	value   []byte
 	records uint64
-	trim    trimmer
+	trim    *trimmer
 }
 
 // startRun opens the database in dir for writing, or makes it. It has, or will
@@ -353,8 +353,7 @@ func (c *cursor) close() {
 
 // touch counts a piece that the cursor came by.
 func (c *cursor) touch() {
-	// A table has more than 16 of them in a page.
-	if c.seen++; c.seen == 16*trimEvery {
+	if c.seen++; c.seen == trimPieces {
 		c.g.trim.touch(trimEvery)
 		c.seen = 0
 	}
