@@ -17,7 +17,7 @@ const maxUnsaved = 1000
 // parent cache and the figures. It serves one goroutine.
 type recorder struct {
 	run      *run
-	pages    *repo.Writer
+	pages    *repo.PageWriter
 	tree     *snapshot.Builder
 	cache    *parentWriter
 	parent   *parent // the recorder has its own, or nil
@@ -47,7 +47,7 @@ type linkGroup struct {
 }
 
 func newRecorder(run *run, cache *parentWriter) (*recorder, error) {
-	pages, err := run.session.NewWriter()
+	pages, err := run.session.NewPageWriter()
 	if err != nil {
 		return nil, err
 	}

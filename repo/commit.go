@@ -13,6 +13,7 @@ import (
 
 // flush sends the last packs and waits until all have become durable or failed.
 func (s *Session) flush(ctx context.Context) {
+	s.pages.Wait() // where a PageWriter was not flushed, after an error, it may fill a pack yet
 	for _, slot := range []*packSlot{&s.data, &s.tree} {
 		slot.mu.Lock()
 		s.send(ctx, slot)

@@ -212,7 +212,7 @@ func backUp(t *testing.T, r *repo.Repository, c content) (err error) {
 	if err != nil {
 		return err
 	}
-	pages, err := s.NewWriter()
+	pages, err := s.NewPageWriter()
 	if err != nil {
 		return err
 	}

@@ -72,6 +72,7 @@ type Session struct {
 	// then there is no snapshot.
 	claimed *index.Set
 
+	pages      sync.WaitGroup // what PageWriters save beside their callers
 	wg         sync.WaitGroup // the packs in flight
 	unfinished chan struct{}  // a token for each pack that is being filled or in flight
 

@@ -29,8 +29,8 @@ func (s *Session) NewWriter() (*Writer, error) {
 // and returns its ID. The bytes are the caller's again when Save returns. The
 // piece is durable only after Commit.
 func (w *Writer) Save(ctx context.Context, class blob.Class, data []byte) (blob.ID, error) {
-	if len(data) == 0 || len(data) > MaxPiece || !class.Valid() {
-		return blob.ID{}, fmt.Errorf("saving a piece of %d bytes and %v: not within the format's limits", len(data), class)
+	if err := checkPiece(class, data); err != nil {
+		return blob.ID{}, err
 	}
 	id := w.hasher.Sum(data)
 	if first, err := w.s.claim(id); err != nil || !first {
@@ -52,4 +52,12 @@ func (w *Writer) Boundary(ctx context.Context) error {
 // Flush hands everything saved so far to the session's packs.
 func (w *Writer) Flush(ctx context.Context) error {
 	return w.clumps.closeFrom(ctx, 1)
+}
+
+// checkPiece checks what is about to be saved.
+func checkPiece(class blob.Class, data []byte) error {
+	if len(data) == 0 || len(data) > MaxPiece || !class.Valid() {
+		return fmt.Errorf("saving a piece of %d bytes and %v: not within the format's limits", len(data), class)
+	}
+	return nil
 }
