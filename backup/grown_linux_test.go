@@ -271,6 +271,11 @@ func TestSketches(t *testing.T) {
 		t.Fatalf("the first run took over %d segments and left %q", n, f.sketches())
 	}
 	first := f.sketches()[0]
+	data, err := os.ReadFile(first)
+	must(t, err)
+	if !strings.HasPrefix(string(data), "restante sketch 2\n") { // 1 did not count the messages of dbox files
+		t.Errorf("the sketch begins with %q", data[:min(len(data), 20)])
+	}
 	grow()
 	o := f.options()
 	o.DryRun = true

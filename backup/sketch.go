@@ -41,7 +41,7 @@ import (
 // A segment begins and ends where the cutter begins anew, so that what comes
 // before and after has no say in its cuts. Numbers of fixed size are little endian.
 const (
-	sketchMagic  = "restante sketch 1\n"
+	sketchMagic  = "restante sketch 2\n"
 	sketchPrefix = "sketch-"
 	sketchHead   = len(sketchMagic) + blob.IDSize
 	sketchFoot   = 8 + 8 + parentSum
