@@ -190,6 +190,10 @@ func (p *parent) share() *parent {
 	return &again
 }
 
+// worn reports whether more than half of the file of blocks is of no use: the next
+// cache copies the rest, and reads each block that it takes over.
+func (p *parent) worn() bool { return p.end > 2*p.live }
+
 // block reads the block of a section and checks it.
 func (p *parent) block(l *sectionRef) ([]byte, error) {
 	for _, m := range p.memo {

@@ -51,7 +51,7 @@ func (run *run) createParent() *parentWriter {
 func newParentWriter(dir string, last *parent, head parentHead) *parentWriter {
 	w := &parentWriter{dir: dir, last: last, number: rand.Uint64()}
 	if last != nil {
-		w.copies = last.end > 2*last.live
+		w.copies = last.worn()
 		if !w.copies {
 			w.number, w.offset = last.number, last.end
 		}

@@ -190,11 +190,12 @@ func (p *parent) records(i int, fn func(known) error) error {
 	return nil
 }
 
-// readable reports whether all that the walk has to read of the folder's
-// records can be read.
+// readable reports whether all that this run has to read of the folder's records
+// can be read: those that the walk looks at, or all, where the next cache gets copies.
 func (w *walker) readable(r *rest) bool {
+	copies := w.run.parent.worn()
 	return w.run.parent.each(r, func(_ int, l *sectionRef, whole bool, _ snapshot.Key) error {
-		if whole {
+		if whole && !copies {
 			return nil
 		}
 		_, err := w.run.parent.block(l)

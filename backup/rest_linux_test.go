@@ -267,6 +267,43 @@ func TestDamagedRestIsListed(t *testing.T) {
 	}
 }
 
+// So it is where a cache is written anew: it needs the records that nobody else looks at.
+func TestDamagedRestOfAWornCacheIsListed(t *testing.T) {
+	const messages = 1500
+	f := newFixture(t)
+	f.maildir("alice/Maildir", messages)
+	f.maildir("bob/Maildir", messages)
+	last := f.clean(resting)
+	tree := last.Snapshot.Tree
+	_, before := f.parentCache()
+	data, err := os.ReadFile(before)
+	must(t, err)
+	data[len(data)/4] ^= 1 // in the middle of alice's
+	must(t, os.WriteFile(before, data, 0o600))
+	for anew, night := false, 0; !anew; night++ {
+		if night == 6 {
+			t.Fatal("the cache was never written anew")
+		}
+		for i := range messages { // their records are new
+			must(t, os.Chmod(f.root("bob/Maildir/cur/"+messageName(i)+":2,S"), 0o600))
+		}
+		must(t, os.Chmod(f.root("bob/Maildir/cur"), 0o700))
+		r := f.clean(resting)
+		_, blocks := f.parentCache()
+		anew = blocks != before
+		if listed := !slices.Contains(f.unlisted(r), "alice/Maildir/cur"); listed != anew {
+			t.Errorf("night %d: the cache was written anew: %t; the folder was listed: %t", night, anew, listed)
+		}
+		if r.Snapshot.Tree != tree || r.Snapshot.Parent != [16]byte(last.Session) {
+			t.Errorf("night %d has another tree, or not the night before as its parent", night)
+		}
+		last = r
+	}
+	if next := f.clean(resting); next.Snapshot.Parent != [16]byte(last.Session) || next.Snapshot.Run.BytesRead > 0 {
+		t.Errorf("there is no new cache: %+v", next.Snapshot.Run)
+	}
+}
+
 // Folders are listed at least once a period, some each day, and those that
 // changed shortly before they were listed at once.
 func TestDue(t *testing.T) {
