@@ -305,7 +305,7 @@ func (run *run) record(ctx context.Context, parent *snapshot.Snapshot, shrunk bo
 		return nil, err
 	}
 	if err := cache.commit(); err != nil {
-		run.warnf("the next backup will have to read everything: %v", err)
+		run.warnf("the next backup will read again what this one has read: %v", err)
 	}
 	if !run.opts.DryRun {
 		harmed, err := run.session.Harmed(run.keep)

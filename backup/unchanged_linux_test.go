@@ -2,6 +2,7 @@ package backup_test
 
 import (
 	"fmt"
+	"log"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -542,6 +543,32 @@ func TestParentCacheCannotBeWritten(t *testing.T) {
 	}
 	if result := f.clean(); result.Snapshot.Run.BytesRead != 7 || !strings.HasPrefix(result.Snapshot.Program, "restante") {
 		t.Error("the second run knows something")
+	}
+}
+
+// A cache that cannot be put in its place leaves the older one, and the next run reads what
+// this one has read.
+func TestParentCacheCannotBeReplaced(t *testing.T) {
+	f := newFixture(t)
+	f.maildir("alice/Maildir", 300)
+	first := f.clean()
+	sections, _ := f.parentCache()
+	text := mail("new")
+	f.write("alice/Maildir/new/1.new", text)
+	var warnings strings.Builder
+	second := f.clean(at("read", "alice/Maildir/new/1.new", func() {
+		begun, err := filepath.Glob(sections + "-*")
+		must(t, err)
+		for _, path := range begun {
+			must(t, os.Remove(path))
+		}
+	}), func(o *backup.Options) { o.Warn = log.New(&warnings, "", 0) })
+	if !strings.Contains(warnings.String(), "the next backup will read again what this one has read") {
+		t.Errorf("the warnings are %q", warnings.String())
+	}
+	third := f.clean()
+	if run := third.Snapshot.Run; run.BytesRead != uint64(len(text)) || third.Snapshot.Parent != [16]byte(first.Session) || third.Snapshot.Tree != second.Snapshot.Tree {
+		t.Errorf("the next run: %+v", run)
 	}
 }
 
