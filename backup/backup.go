@@ -59,6 +59,7 @@ import (
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"log"
 	"runtime"
 	"sync"
@@ -297,6 +298,7 @@ func (run *run) record(ctx context.Context, parent *snapshot.Snapshot, shrunk bo
 	if err := run.pipeline(ctx, rec); err != nil {
 		if errors.Is(err, errParent) {
 			run.forgetParent()
+			err = fmt.Errorf("taking over what has not changed: %w; run the backup again, which will read everything", err)
 		}
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -150,6 +151,18 @@ func TornParent(path string, k snapshot.Key) (n int, err error) {
 		n++
 	}
 	return n, p.each(&rest{key: k}, func(int, *sectionRef, bool, snapshot.Key) error { return nil })
+}
+
+// TakeRecords takes the records of the first section of a parent cache one by one, and reports
+// whether they are found damaged.
+func TakeRecords(path string) (damaged bool, err error) {
+	p, _ := openParent(path, blob.ID{})
+	defer p.close()
+	err = p.records(0, func(k known) error {
+		_, err := k.decode()
+		return err
+	})
+	return errors.Is(err, errParent), err
 }
 
 // ParseSketch takes the table of a sketch apart of which the items end at end, and returns how many bytes of

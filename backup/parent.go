@@ -87,6 +87,15 @@ type known struct {
 	section, slot int // where it is: the number of the section, and that in its block
 }
 
+// decode returns the entry. One that makes no sense wraps errParent.
+func (k *known) decode() (snapshot.Entry, error) {
+	e, err := snapshot.DecodeEntry(k.entry)
+	if err != nil {
+		return e, fmt.Errorf("%w: %w", errParent, err)
+	}
+	return e, nil
+}
+
 // A sectionRef is a section of the snapshot's tree, and where its block lies.
 type sectionRef struct {
 	snapshot.Section

@@ -130,6 +130,17 @@ func TestTornParent(t *testing.T) {
 	}
 }
 
+// So it is with an entry that makes no sense though its sum is right.
+func TestParentWithoutSense(t *testing.T) {
+	dir := t.TempDir()
+	if err := backup.WriteParent(dir, []backup.ParentRecord{{Key: "a", Role: mailstore.Message, Entry: "\xff"}}); err != nil {
+		t.Fatal(err)
+	}
+	if damaged, err := backup.TakeRecords(dir); !damaged {
+		t.Errorf("the error is %v", err)
+	}
+}
+
 // Whatever a file holds instead of a parent cache, it is not used.
 func FuzzParentFile(f *testing.F) {
 	f.Add([]byte("restante parent 6\n"))

@@ -168,7 +168,8 @@ func (p *parent) each(r *rest, fn func(i int, l *sectionRef, whole bool, before 
 	return nil
 }
 
-// records calls fn for the records of the i-th section, all of them.
+// records calls fn for the records of the i-th section, all of them. What is wrong with
+// these wraps errParent.
 func (p *parent) records(i int, fn func(known) error) error {
 	section, err := p.section(i)
 	if err != nil {
@@ -213,7 +214,7 @@ func (w *walker) takeOver(ctx context.Context, in spot, r *rest) error {
 		}
 		return p.records(i, func(k known) error {
 			if _, below := cutKey(k.key, r.key+"\x00"); !below {
-				return nil
+				return nil // a neighbour's, which is not even decoded
 			}
 			return w.addTaken(ctx, in, k, mailbox)
 		})
@@ -222,7 +223,7 @@ func (w *walker) takeOver(ctx context.Context, in spot, r *rest) error {
 
 // addTaken hands out a record of the parent.
 func (w *walker) addTaken(ctx context.Context, in spot, k known, mailbox int) error {
-	e, err := snapshot.DecodeEntry(k.entry)
+	e, err := k.decode()
 	if err != nil {
 		return err
 	}

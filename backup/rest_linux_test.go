@@ -304,6 +304,28 @@ func TestDamagedRestOfAWornCacheIsListed(t *testing.T) {
 	}
 }
 
+// A cache that turns out to be damaged when it is too late to list the folder ends the run,
+// which says what to do: the next one does without it.
+func TestRestThatCannotBeTakenOver(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it is long, and little in it runs at the same time")
+	}
+	f := newFixture(t)
+	f.maildir("alice/Maildir", 6000) // more than is kept of the list of sections
+	first := f.clean(resting)
+	sections, _ := f.parentCache()
+	o := f.options()
+	resting(&o)
+	at("listed", "alice/Maildir", func() { must(t, os.Truncate(sections, 100)) })(&o)
+	if _, err := f.try(t.Context(), f.store, o); err == nil || !strings.Contains(err.Error(), "run the backup again") {
+		t.Errorf("the error is %v", err)
+	}
+	next := f.clean(resting)
+	if run := next.Snapshot.Run; next.Snapshot.Tree != first.Snapshot.Tree || run.Unchanged > 0 {
+		t.Errorf("the next run: %+v", run)
+	}
+}
+
 // Folders are listed at least once a period, some each day, and those that
 // changed shortly before they were listed at once.
 func TestDue(t *testing.T) {

@@ -94,7 +94,7 @@ func (rec *recorder) takeSection(ctx context.Context, it *item) error {
 // addSection adds the records of a section of the parent one by one.
 func (rec *recorder) addSection(ctx context.Context, i int) error {
 	return rec.parent.records(i, func(k known) error {
-		e, err := snapshot.DecodeEntry(k.entry)
+		e, err := k.decode()
 		if err != nil {
 			return err
 		}
