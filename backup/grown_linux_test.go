@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"fmt"
+	"log"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -300,6 +301,26 @@ func TestSketches(t *testing.T) {
 	must(t, os.Chtimes(f.sketches()[0], old, old))
 	if f.took(); len(f.sketches()) != 0 {
 		t.Errorf("what nobody needs was left: %q", f.sketches())
+	}
+}
+
+// A sketch that cannot be written is no reason not to back up, and is told of.
+func TestSketchCannotBeWritten(t *testing.T) {
+	f := newFixture(t)
+	rng := rand.New(rand.NewPCG(3, 3))
+	text := ""
+	for range 20 {
+		text += growings[0].unit(rng)
+	}
+	f.write("mail/alice", text)
+	must(t, os.WriteFile(f.open().CachePath(f.cache, "parents"), []byte("a file where the folder was to be"), 0o600))
+	var warnings strings.Builder
+	f.clean(func(o *backup.Options) {
+		backup.SetLimits(o, backup.Grown(1<<10, 2<<10))
+		o.Warn = log.New(&warnings, "", 0)
+	})
+	if want := `the next backup will have to cut all of "mail/alice": `; !strings.Contains(warnings.String(), want) {
+		t.Errorf("the warnings are %q", warnings.String())
 	}
 }
 

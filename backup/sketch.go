@@ -199,14 +199,15 @@ type sketchWriter struct {
 	err   error // the first
 }
 
-// newSketch begins a sketch in the folder of the parent cache.
+// newSketch begins a sketch in the folder of the parent cache. What hinders it is told
+// by commit.
 func newSketch(dir string) *sketchWriter {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return nil
+		return &sketchWriter{err: err}
 	}
 	f, err := os.CreateTemp(dir, sketchPrefix+"*.new")
 	if err != nil {
-		return nil
+		return &sketchWriter{err: err}
 	}
 	w := &sketchWriter{f: f, out: bufio.NewWriterSize(f, 64<<10), at: int64(sketchHead)}
 	_, w.err = w.out.Write(make([]byte, sketchHead))
