@@ -203,6 +203,7 @@ func (s *Session) Keep(ctx context.Context) error {
 	if err := s.failed(); err != nil {
 		return err
 	}
+	s.claimed.Close() // what it has on disk; nothing is saved any more
 	if _, err := s.checkpoint(ctx); err != nil {
 		return err
 	}
