@@ -6,8 +6,10 @@
 // knows to be unchanged is ready at once; the rest is read by a few workers.
 // One recorder takes the batches in the order of the keys, and builds the tree
 // and the next parent cache from them. Memory does not grow with the store,
-// but for the names of the largest Maildir, and for some three bytes for each
-// section of the tree, which has 64 paths, and each folder of messages.
+// but for the names of the largest Maildir, for some three bytes for each
+// section of the tree, which has 64 paths, and each folder of messages, and for
+// some hundred bytes for each file with several names until all of them have
+// come, which those outside the store never do.
 //
 // # What is not read
 //

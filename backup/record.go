@@ -22,15 +22,15 @@ type recorder struct {
 	cache    *parentWriter
 	parent   *parent // the recorder has its own, or nil
 	hasher   *blob.Hasher
-	links    map[fileID]linkGroup
-	entry    []byte             // encoded
-	sections []snapshot.Section // that the tree has completed, and the cache has not
-	taken    []takenRecord      // of one section of the parent, from its first on
-	resting  *rest              // the folder of messages at hand, which may be at rest next time
-	folders  int                // such folders so far
-	boxes    []boxCount         // by mailbox
-	kept     uint64             // files of the parent that are still there, perhaps by another name
-	still    uint64             // messages of the parent that are
+	links    map[fileID]linkGroup // of which names are still to come
+	entry    []byte               // encoded
+	sections []snapshot.Section   // that the tree has completed, and the cache has not
+	taken    []takenRecord        // of one section of the parent, from its first on
+	resting  *rest                // the folder of messages at hand, which may be at rest next time
+	folders  int                  // such folders so far
+	boxes    []boxCount           // by mailbox
+	kept     uint64               // files of the parent that are still there, perhaps by another name
+	still    uint64               // messages of the parent that are
 	result   Result
 }
 
