@@ -42,11 +42,11 @@ func SetLimits(o *Options, changes ...Limit) {
 	}
 }
 
-// Due reports whether a folder that was listed at one time is to be listed at another.
-func Due(path string, changed, listed, now time.Time, rescan time.Duration) bool {
+// Due reports whether a folder with these times that was listed at one time is to be listed at another.
+func Due(path string, mtime, ctime, listed, now time.Time, rescan time.Duration) bool {
 	w := walker{run: &run{started: now, opts: Options{Rescan: rescan}, limits: defaultLimits()}}
 	key, _ := snapshot.KeyOf(path)
-	return w.due(&rest{key: key, times: times{mtime: snapshot.TimeOf(changed)}, listed: listed.Unix()})
+	return w.due(&rest{key: key, times: times{mtime: snapshot.TimeOf(mtime), id: identity{ctime: snapshot.TimeOf(ctime)}}, listed: listed.Unix()})
 }
 
 // A ParentRecord is what a parent cache says of one path.

@@ -148,6 +148,19 @@ func TestWhatFoldersShowIsSeen(t *testing.T) {
 	}
 }
 
+// TestOtherNumbersAreNoRest has Dovecot give numbers anew, which no folder shows.
+func TestOtherNumbersAreNoRest(t *testing.T) {
+	f := newFixture(t)
+	f.maildir("alice/Maildir", 20)
+	f.maildir("bob/Maildir", 20)
+	f.write("alice/Maildir/dovecot-uidlist", "3 V1 N1\n")
+	f.clean(resting)
+	f.write("alice/Maildir/dovecot-uidlist", "3 V2 N1\n")
+	if got, want := f.unlisted(f.clean(resting)), []string{"bob/Maildir/cur", "bob/Maildir/new"}; !slices.Equal(got, want) {
+		t.Errorf("%q are at rest, not %q", got, want)
+	}
+}
+
 // TestUnsavedIsNoRest has what could not be saved, and what is no file, in
 // folders that do not change. They are looked at each night.
 func TestUnsavedIsNoRest(t *testing.T) {
@@ -335,12 +348,12 @@ func TestDue(t *testing.T) {
 	perDay := map[int]int{}
 	for i := range 700 {
 		path := fmt.Sprintf("user%d/Maildir/cur", i)
-		if backup.Due(path, old, listed, listed.Add(time.Hour), 7*day) {
+		if backup.Due(path, old, old, listed, listed.Add(time.Hour), 7*day) {
 			t.Fatalf("%s is due an hour later", path)
 		}
 		turn := 0
 		for n := 1; n <= 7; n++ {
-			if backup.Due(path, old, listed, listed.Add(time.Duration(n)*day), 7*day) {
+			if backup.Due(path, old, old, listed, listed.Add(time.Duration(n)*day), 7*day) {
 				turn = n
 				break
 			}
@@ -348,10 +361,11 @@ func TestDue(t *testing.T) {
 		if perDay[turn]++; turn == 0 {
 			t.Fatalf("%s is not due within a week", path)
 		}
-		if !backup.Due(path, listed.Add(-2*time.Second), listed, listed.Add(time.Hour), 7*day) {
+		just := listed.Add(-2 * time.Second)
+		if !backup.Due(path, just, just, listed, listed.Add(time.Hour), 7*day) || !backup.Due(path, old, just, listed, listed.Add(time.Hour), 7*day) {
 			t.Fatalf("%s had changed two seconds before, and is not due", path)
 		}
-		if !backup.Due(path, old, listed, listed.Add(-time.Hour), 7*day) {
+		if !backup.Due(path, old, old, listed, listed.Add(-time.Hour), 7*day) {
 			t.Fatalf("%s is not due before it was listed", path)
 		}
 	}
