@@ -284,7 +284,8 @@ func TestChangedLayoutCountsMessagesAnew(t *testing.T) {
 	f.write("mail/alice", mbox(3))
 	f.write("mail/bob", mbox(2))
 	f.maildir("carol/Maildir", 4)
-	f.write("carol/Maildir/cur/5.x:2,S", "hello\n")    // which looks like none
+	f.write("carol/Maildir/cur/5.x:2,S", "hello\n") // which look like none
+	f.write("carol/Maildir/cur/6.x:2,S", "hello again\n")
 	f.write("carol/Maildir/tmp/5.x", mail("delivery")) // and is none yet
 	f.detect.Layout = mailstore.Plain
 	if n := f.clean().Snapshot.Tree.Counts.Messages; n != 3+2+4+1 {
@@ -292,7 +293,7 @@ func TestChangedLayoutCountsMessagesAnew(t *testing.T) {
 	}
 	f.detect.Layout = mailstore.Auto
 	result := f.clean()
-	if c := result.Snapshot.Tree.Counts; c.Messages != 3+2+4+1 {
+	if c := result.Snapshot.Tree.Counts; c.Messages != 3+2+4+2 {
 		t.Errorf("%d messages", c.Messages)
 	}
 	// The first mbox of a store of Maildirs is no reason to read them again.
