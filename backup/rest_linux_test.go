@@ -161,6 +161,29 @@ func TestOtherNumbersAreNoRest(t *testing.T) {
 	}
 }
 
+// TestUnknownFileSystemsAreNoRest has a Maildir on a file system that is not known to keep
+// its times by this machine's clock, as one of a server.
+func TestUnknownFileSystemsAreNoRest(t *testing.T) {
+	f := newFixture(t)
+	f.maildir("bob/Maildir", 20)
+	disk := f.root("alice")
+	must(t, os.Mkdir(disk, 0o700))
+	if err := unix.Mount("ramfs", disk, "ramfs", 0, ""); err != nil {
+		const text = "mounting another file system, which root may: %v"
+		if os.Getenv("CI") != "" {
+			t.Fatalf(text, err)
+		}
+		t.Skipf(text, err)
+	}
+	defer unix.Unmount(disk, unix.MNT_DETACH)
+	f.maildir("alice/Maildir", 20)
+	f.clean(resting)
+	night := f.clean(resting)
+	if got, want := f.unlisted(night), []string{"bob/Maildir/cur", "bob/Maildir/new"}; !slices.Equal(got, want) || night.Snapshot.Run.BytesRead > 0 {
+		t.Errorf("%q are at rest, not %q; %d bytes are read", got, want, night.Snapshot.Run.BytesRead)
+	}
+}
+
 // TestUnsavedIsNoRest has what could not be saved, and what is no file, in
 // folders that do not change. They are looked at each night.
 func TestUnsavedIsNoRest(t *testing.T) {
