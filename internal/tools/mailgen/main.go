@@ -74,6 +74,8 @@ func run(path string, o mailgen.Options, n mailgen.NightOptions, g mailgen.GrowO
 		fmt.Printf("night %d: %d new messages (%d bytes), %d flags changed, %d moved, %d deleted\n",
 			n.Number, r.Messages, r.Bytes, r.Flagged, r.Moved, r.Deleted)
 		return nil
+	case n.Number < 0 || n.Changes != 0 || n.Deliver != 0:
+		return fmt.Errorf("changing mail store %q: --changes and --deliver need --night, which counts from 1", path)
 	}
 	if o.Mailboxes == 0 {
 		o.Mailboxes = 6
