@@ -234,6 +234,23 @@ func TestNotesBehindABlankLine(t *testing.T) {
 	}
 }
 
+// TestSegmentsOfAnotherVersion has the former state cut by other rules.
+func TestSegmentsOfAnotherVersion(t *testing.T) {
+	f := newFixture(t)
+	rng := rand.New(rand.NewPCG(4, 4))
+	text := ""
+	for i, version := range []uint8{8, 9, 9} {
+		for range 20 {
+			text += growings[0].unit(rng)
+		}
+		f.write("mail/alice", text)
+		n := f.took(func(o *backup.Options) { backup.SetLimits(o, backup.Cutter(version)) })
+		if same := i == 2; same != (n > 0) {
+			t.Errorf("run %d took over %d segments", i, n)
+		}
+	}
+}
+
 // sketches returns the paths of the sketches in the only parent cache.
 func (f *fixture) sketches() []string {
 	f.t.Helper()
