@@ -19,6 +19,9 @@ const MaxRuns = maxRuns
 // Runs returns how many table runs the present generation has.
 func (x *Index) Runs() int { return int(x.view.runs) }
 
+// Folded returns how many records the present generation has.
+func (x *Index) Folded() int { return int(x.view.folded) }
+
 // Recode decodes data as the file synced and encodes it again.
 func Recode(data []byte) ([]byte, error) {
 	s, err := decodeState(data)

@@ -284,6 +284,29 @@ func TestRunsAreBounded(t *testing.T) {
 	m.check(t, x)
 }
 
+// A generation of which more than half is dead is written anew, without that.
+func TestDeadRecordsAreDropped(t *testing.T) {
+	m := newModel(4)
+	x := open(t, t.TempDir())
+	defer x.Close()
+	x.SetLimits(1, 1<<18, 0)
+	first := m.add(1, 0, 90)
+	m.add(1, 0, 10)
+	m.sync(t, x)
+	m.add(1, 0, 10)
+	m.sync(t, x)
+	if x.Runs() != 2 || x.Folded() != 110 {
+		t.Fatalf("%d records in %d runs", x.Folded(), x.Runs())
+	}
+	delete(m.objects, first)
+	m.add(1, 0, 10)
+	m.sync(t, x)
+	if x.Runs() != 1 || x.Folded() != 30 {
+		t.Errorf("%d records in %d runs, of which 30 are alive", x.Folded(), x.Runs())
+	}
+	m.check(t, x)
+}
+
 // A duplicate is found again when the pack that was indexed last goes, whether
 // the places are recent or folded, in one run or two.
 func TestDuplicateOutlivesItsPack(t *testing.T) {
