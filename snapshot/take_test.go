@@ -109,6 +109,45 @@ func TestTakenSectionsMakeTheSameTree(t *testing.T) {
 	}
 }
 
+// All that can be taken over of a tree in which nothing changed, with whatever is left
+// behind that, a leaf or none, makes the same tree.
+func TestTakingAllMakesTheSameTree(t *testing.T) {
+	ends := map[string]int{}
+	recs := entries(t, 4, 150)
+	for n := range len(recs) {
+		s := newStore()
+		want, parts := buildParts(t, s, recs[:n])
+		b := snapshot.NewBuilder(s, testKey)
+		left := recs[:n]
+		for _, p := range parts {
+			if !p.section.Firm {
+				break
+			}
+			if ok, err := b.Take(t.Context(), p.records[0].Key, p.section); !ok || err != nil {
+				t.Fatalf("of %d records the section up to %q is not taken: %v", n, p.section.Last, err)
+			}
+			left = left[len(p.records):]
+		}
+		for i := range left {
+			if err := b.Add(t.Context(), left[i].Key, &left[i].Entry); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := b.Finish(t.Context()); err != nil || got != want {
+			t.Fatalf("of %d records %d are added, and the root is %+v, want %+v: %v", n, len(left), got, want, err)
+		}
+		switch {
+		case len(left) == 0 && n > 0:
+			ends["none"]++
+		case len(left) < 3 && len(left) < n:
+			ends["few"]++
+		}
+	}
+	if ends["none"] == 0 || ends["few"] == 0 {
+		t.Errorf("of the ends that matter there were %v", ends)
+	}
+}
+
 // bulky makes an entry; some are so large that they end pages by their size.
 func bulky(rng *rand.Rand) snapshot.Entry {
 	e := message(rng.Uint64N(1e6))
