@@ -45,7 +45,7 @@ type Index struct {
 	syncing  sync.Mutex
 	again    func() error // repeats the last Sync
 	restored bool         // the file synced has been read
-	seen     blob.ID      // its hash as it was last read or published
+	seen     blob.ID      // its hash as x last took it over or published it
 	untidy   bool         // there may be generations that nobody needs
 	memory   bool         // the cache cannot be written: all that is new stays in memory
 	avoided  [][]blob.ID  // packs; see Avoid

@@ -108,6 +108,38 @@ func TestProcessesShareACache(t *testing.T) {
 	x.Close()
 }
 
+// Of two that fold beside each other the one that knows fewer objects leaves the other's
+// cache as it is, and no generation of its own.
+func TestWhoKnowsLessDoesNotPublish(t *testing.T) {
+	for _, fold := range []int{1, 1 << 14} {
+		dir := t.TempDir()
+		m, names := grown(6)
+		x, y := open(t, dir), open(t, dir)
+		sync := func(x *index.Index, names []blob.ID) {
+			t.Helper()
+			x.SetLimits(fold, 1<<18, 1<<16)
+			if err := x.Sync(t.Context(), names, m.load); err != nil {
+				t.Fatal(err)
+			}
+		}
+		sync(x, names[:2])
+		sync(y, names[:2])
+		sync(x, names)
+		sync(y, names[:3])
+		y.Close()
+		x.Close()
+		m.loads = 0
+		z := open(t, dir)
+		sync(z, names)
+		m.check(t, z)
+		z.Close()
+		if m.loads > 0 {
+			t.Errorf("%d objects had to be loaded again", m.loads)
+		}
+		checkTidy(t, dir)
+	}
+}
+
 // dieTask prints a line for each object it loads, and waits to be killed.
 func dieTask(t *testing.T, dir string) {
 	m, names := grown(40)

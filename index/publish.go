@@ -23,7 +23,8 @@ const (
 func (x *Index) restore() *view {
 	x.untidy = x.generations() > 1
 	for range 3 {
-		s, err := x.read()
+		s, sum, err := x.read()
+		x.seen = sum
 		if err != nil || s.generation == 0 {
 			if err != nil && !errors.Is(err, os.ErrNotExist) {
 				x.reset(err)
@@ -44,26 +45,24 @@ func (x *Index) restore() *view {
 	return newView(&state{}, nil)
 }
 
-// read reads the file synced.
-func (x *Index) read() (*state, error) {
+// read reads the file synced, and returns the hash at its end too.
+func (x *Index) read() (s *state, sum blob.ID, err error) {
 	path := filepath.Join(x.dir, syncedName)
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, sum, err
 	}
 	if !info.Mode().IsRegular() || info.Size() > maxState {
-		return nil, errState
+		return nil, sum, errState
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, err
+		return nil, sum, err
 	}
-	s, err := decodeState(data)
-	if err != nil {
-		return nil, err
+	if s, err = decodeState(data); err != nil {
+		return nil, sum, err
 	}
-	x.seen = blob.ID(data[len(data)-blob.IDSize:])
-	return s, nil
+	return s, blob.ID(data[len(data)-blob.IDSize:]), nil
 }
 
 // publish writes the file synced, unless another process did so meanwhile and
@@ -82,7 +81,8 @@ func (x *Index) publish(s *state) {
 		return // a fold has just written it
 	}
 	if found != x.seen {
-		if other, err := x.read(); err == nil && len(other.objects) >= len(s.objects) {
+		// What is read here is not what x goes on from: it stays another's.
+		if other, _, err := x.read(); err == nil && len(other.objects) >= len(s.objects) {
 			return
 		}
 	}
