@@ -212,7 +212,7 @@ type run struct {
 // Run takes a snapshot of the store into the repository. When it is
 // interrupted, or fails, there is no snapshot, and what it stored stays for
 // the next run to take up. Errors: ShrinkError, repo.LockedError,
-// repo.SpaceError, repo.ErrClosed, and those of the storage.
+// repo.SpaceError, repo.ErrClosed, repo.ErrUnannounced, and those of the storage.
 func Run(ctx context.Context, r *repo.Repository, opts Options) (*Result, error) {
 	run := newRun(ctx, r, opts)
 	// What the record cannot hold is refused now, and not after hours of work.
