@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -101,14 +102,20 @@ func TestPageWriter(t *testing.T) {
 	}
 }
 
+var errFull = errors.New("the storage is full")
+
 // A leakStore counts what is staged and neither committed nor discarded. It takes no
-// more packs than it has room for.
+// more packs than it has room for, and begins none once it is full.
 type leakStore struct {
 	storage.Store
 	open, room atomic.Int64
+	full       atomic.Bool
 }
 
 func (s *leakStore) Stage(ctx context.Context) (storage.Staged, error) {
+	if s.full.Load() {
+		return nil, errFull
+	}
 	staged, err := s.Store.Stage(ctx)
 	if err == nil {
 		s.open.Add(1)
@@ -127,7 +134,7 @@ func (st *leakStaged) end() { st.once.Do(func() { st.s.open.Add(-1) }) }
 
 func (st *leakStaged) Commit(ctx context.Context, name string) error {
 	if st.s.room.Add(-1) < 0 {
-		return errors.New("the storage is full")
+		return errFull
 	}
 	err := st.Staged.Commit(ctx, name)
 	if err == nil {
@@ -199,5 +206,28 @@ func TestPagesThatCannotBeSaved(t *testing.T) {
 	}
 	if n := leaks.open.Load(); n != 0 {
 		t.Errorf("%d packs are neither there nor discarded", n)
+	}
+}
+
+// An error of a page is told once, be it noted by the session and by who saves pages for it.
+func TestErrorOfAPageIsToldOnce(t *testing.T) {
+	leaks := &leakStore{Store: mem.New()}
+	leaks.room.Store(1 << 30)
+	r := newFixtureOn(t, leaks).open(t)
+	s := begin(t, r)
+	leaks.full.Store(true)
+	w, err := s.NewPageWriter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range somePages(1) {
+		if _, err = w.SavePage(t.Context(), p); err != nil {
+			break
+		}
+	}
+	for _, err := range []error{err, w.Flush(t.Context()), s.Commit(t.Context(), payload("pages"))} {
+		if err == nil || strings.Count(err.Error(), errFull.Error()) != 1 {
+			t.Errorf("saving pages where there is no room says %v", err)
+		}
 	}
 }

@@ -310,10 +310,13 @@ func (s *Session) finish(ctx context.Context, p *packWriter) error {
 	return err
 }
 
+// fail notes an error, once: who saves through others notes what these have noted, too.
 func (s *Session) fail(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.err = errors.Join(s.err, err)
+	if !errors.Is(s.err, err) {
+		s.err = errors.Join(s.err, err)
+	}
 }
 
 func (s *Session) failed() error {
