@@ -88,6 +88,23 @@ func TestSnapshotTable(t *testing.T) {
 	}
 }
 
+// New and removed messages are shown of snapshots that were compared with the one before.
+func TestComparedWithAnOlderSnapshot(t *testing.T) {
+	of := func(id byte, parent byte, store string) listed {
+		s := listed{id: strings.Repeat(fmt.Sprintf("%02x", id), 16), record: &snapshot.Snapshot{Store: store}}
+		s.record.Run.NewMessages = 1234
+		copy(s.record.Parent[:], bytes.Repeat([]byte{parent}, 16))
+		return s
+	}
+	all := []listed{of(1, 0, "a"), of(2, 0, "b"), of(3, 1, "a"), of(4, 2, "b"), of(5, 1, "a"), of(6, 5, "a"), of(7, 99, "a")}
+	markOvertaken(all)
+	for i, want := range []string{"–", "–", "1,234", "1,234", "–", "1,234", "1,234"} {
+		if got := all[i].compared(1234); got != want {
+			t.Errorf("snapshot %d shows %q as new, want %q", i+1, got, want)
+		}
+	}
+}
+
 func TestModes(t *testing.T) {
 	for want, e := range map[string]snapshot.Entry{
 		"-rw-r-----": {Kind: snapshot.File, Mode: 0o640},

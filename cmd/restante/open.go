@@ -183,6 +183,7 @@ type listed struct {
 
 	hold      *repo.Hold            // set by addHolds, if there is one
 	forgotten *repo.ForgottenObject // of a snapshot that is forgotten
+	overtaken bool                  // its parent is; set by readableOf: another of the store and host lies between
 }
 
 // snapshots reads all snapshots, oldest first. Damaged ones are left out with

@@ -60,6 +60,7 @@ func readableOf(ctx context.Context, out *output, each func(context.Context, fun
 		return nil
 	})
 	sortListed(all)
+	markOvertaken(all)
 	switch {
 	case err != nil:
 		return nil, err
@@ -69,6 +70,20 @@ func readableOf(ctx context.Context, out *output, each func(context.Context, fun
 		return all, outcome{exitFailed, cli.Count(other, "snapshot", "snapshots") + " could not be read"}
 	}
 	return all, nil
+}
+
+// markOvertaken marks those snapshots, oldest first, that were compared with an older one
+// than the one before, as after a night whose cache could not be written.
+func markOvertaken(all []listed) {
+	type source struct{ store, host string }
+	last := map[source]string{}
+	known := map[string]bool{}
+	for i := range all {
+		r := all[i].record
+		from, parent := source{r.Store, r.Host}, hex.EncodeToString(r.Parent[:])
+		all[i].overtaken = known[parent] && last[from] != parent
+		last[from], known[all[i].id] = all[i].id, true
+	}
 }
 
 func (s listed) info() snapshotInfo {
@@ -136,8 +151,8 @@ func snapshotTable(shown []listed, digits int) *cli.Table {
 		text("Host", func(s listed) string { return s.record.Host }),
 		number("Mailboxes", func(r *snapshot.Snapshot) string { return cli.Number(r.Mailboxes.Counts.Entries) }),
 		number("Messages", func(r *snapshot.Snapshot) string { return cli.Number(r.Tree.Counts.Messages) }),
-		number("New", func(r *snapshot.Snapshot) string { return compared(r, r.Run.NewMessages) }),
-		number("Removed", func(r *snapshot.Snapshot) string { return compared(r, r.Run.RemovedMessages) }),
+		{cli.Column{Title: "New", Right: true}, func(s listed) string { return s.compared(s.record.Run.NewMessages) }},
+		{cli.Column{Title: "Removed", Right: true}, func(s listed) string { return s.compared(s.record.Run.RemovedMessages) }},
 		number("Size", func(r *snapshot.Snapshot) string { return cli.Size(r.Tree.Counts.Bytes) }),
 		number("New data", func(r *snapshot.Snapshot) string { return cli.Size(r.Run.BytesStored) }),
 		text("Tags", func(s listed) string { return strings.Join(s.record.Tags, ",") }),
@@ -170,9 +185,10 @@ func snapshotTable(shown []listed, digits int) *cli.Table {
 }
 
 // compared returns a number that says how the snapshot differs from its parent,
-// or that it has none: then all is new, which would look like a night.
-func compared(r *snapshot.Snapshot, n uint64) string {
-	if r.Parent == ([16]byte{}) {
+// or that it has none: then all is new, which would look like a night. Nor is it told
+// against an older parent, as what came between was told already.
+func (s listed) compared(n uint64) string {
+	if s.record.Parent == ([16]byte{}) || s.overtaken {
 		return "–"
 	}
 	return cli.Number(n)

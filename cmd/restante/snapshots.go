@@ -25,9 +25,9 @@ type snapshotInfo struct {
 	Files       uint64   `json:"files" doc:"how many there are"`
 	Messages    uint64   `json:"messages" doc:"how many there are"`
 	Bytes       uint64   `json:"bytes" doc:"the size of all files"`
-	Parent      string   `json:"parent" doc:"the snapshot before, which it was compared with; empty if there was none or the cache did not know it: then all messages count as new"`
-	New         uint64   `json:"new_messages" doc:"messages that the snapshot before did not have; one that was moved is new and removed; of an mbox or mdbox the net difference: by how many messages it grew"`
-	Removed     uint64   `json:"removed_messages" doc:"messages that only the snapshot before has; of an mbox or mdbox by how many it shrank"`
+	Parent      string   `json:"parent" doc:"the snapshot it was compared with: the one before, or an older one if the cache knew no other; empty if there was none or the cache knew none: then all messages count as new"`
+	New         uint64   `json:"new_messages" doc:"messages that parent did not have; one that was moved is new and removed; of an mbox or mdbox the net difference: by how many messages it grew"`
+	Removed     uint64   `json:"removed_messages" doc:"messages that only parent has; of an mbox or mdbox by how many it shrank"`
 	Flagged     uint64   `json:"flagged_messages" doc:"messages of Maildirs with other flags than before"`
 	Unlisted    int      `json:"unlisted" doc:"folders of messages at rest, which were taken over from the snapshot before; restante ls --unlisted names them"`
 	Stored      uint64   `json:"stored" doc:"bytes by which the repository grew"`
