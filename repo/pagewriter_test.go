@@ -112,6 +112,14 @@ type leakStore struct {
 	full       atomic.Bool
 }
 
+const plenty = 1 << 30 // of room
+
+func newLeakStore() *leakStore {
+	s := &leakStore{Store: mem.New()}
+	s.room.Store(plenty)
+	return s
+}
+
 func (s *leakStore) Stage(ctx context.Context) (storage.Staged, error) {
 	if s.full.Load() {
 		return nil, errFull
@@ -148,22 +156,30 @@ func (st *leakStaged) Discard() error {
 	return st.Staged.Discard()
 }
 
+// givePages gives pages to a PageWriter of the session until one is refused, and does not flush it.
+func givePages(t *testing.T, s *repo.Session, pages [][]byte) (*repo.PageWriter, error) {
+	t.Helper()
+	w, err := s.NewPageWriter()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range pages {
+		if _, err := w.SavePage(t.Context(), p); err != nil {
+			return w, err
+		}
+	}
+	return w, nil
+}
+
 // A session that ends while pages are saved leaves nothing of them half done.
 func TestAbandonWhilePagesAreSaved(t *testing.T) {
-	leaks := &leakStore{Store: mem.New()}
-	leaks.room.Store(1 << 30)
+	leaks := newLeakStore()
 	r := newFixtureOn(t, leaks).open(t)
 	for i := range 8 {
 		s := begin(t, r)
 		s.SetPackSize(150 << 10)
-		w, err := s.NewPageWriter()
-		if err != nil {
+		if _, err := givePages(t, s, somePages(uint64(i))[:1500]); err != nil {
 			t.Fatal(err)
-		}
-		for _, p := range somePages(uint64(i))[:1500] {
-			if _, err := w.SavePage(t.Context(), p); err != nil {
-				t.Fatal(err)
-			}
 		}
 		if err := s.Abandon(t.Context()); err != nil {
 			t.Fatal(err)
@@ -176,28 +192,19 @@ func TestAbandonWhilePagesAreSaved(t *testing.T) {
 
 // What a PageWriter could not save, it tells, and there is no snapshot.
 func TestPagesThatCannotBeSaved(t *testing.T) {
-	leaks := &leakStore{Store: mem.New()}
-	leaks.room.Store(1 << 30)
+	leaks := newLeakStore()
 	r := newFixtureOn(t, leaks).open(t)
 	s := begin(t, r)
 	s.SetPackSize(150 << 10)
 	leaks.room.Store(2)
-	w, err := s.NewPageWriter()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range somePages(1) {
-		if _, err = w.SavePage(t.Context(), p); err != nil {
-			break
-		}
-	}
+	w, err := givePages(t, s, somePages(1))
 	if err == nil {
 		err = w.Flush(t.Context())
 	}
 	if err == nil {
 		t.Error("saving pages says nothing of a full storage")
 	}
-	leaks.room.Store(1 << 30)
+	leaks.room.Store(plenty)
 	if err := s.Commit(t.Context(), payload("pages")); err == nil {
 		t.Error("there is a snapshot without its pages")
 	}
@@ -211,20 +218,11 @@ func TestPagesThatCannotBeSaved(t *testing.T) {
 
 // An error of a page is told once, be it noted by the session and by who saves pages for it.
 func TestErrorOfAPageIsToldOnce(t *testing.T) {
-	leaks := &leakStore{Store: mem.New()}
-	leaks.room.Store(1 << 30)
+	leaks := newLeakStore()
 	r := newFixtureOn(t, leaks).open(t)
 	s := begin(t, r)
 	leaks.full.Store(true)
-	w, err := s.NewPageWriter()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, p := range somePages(1) {
-		if _, err = w.SavePage(t.Context(), p); err != nil {
-			break
-		}
-	}
+	w, err := givePages(t, s, somePages(1))
 	for _, err := range []error{err, w.Flush(t.Context()), s.Commit(t.Context(), payload("pages"))} {
 		if err == nil || strings.Count(err.Error(), errFull.Error()) != 1 {
 			t.Errorf("saving pages where there is no room says %v", err)
