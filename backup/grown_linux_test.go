@@ -234,15 +234,21 @@ func TestNotesBehindABlankLine(t *testing.T) {
 	}
 }
 
+// mails returns n messages of an mbox.
+func mails(rng *rand.Rand, n int) (text string) {
+	for range n {
+		text += growings[0].unit(rng)
+	}
+	return text
+}
+
 // TestSegmentsOfAnotherVersion has the former state cut by other rules.
 func TestSegmentsOfAnotherVersion(t *testing.T) {
 	f := newFixture(t)
 	rng := rand.New(rand.NewPCG(4, 4))
 	text := ""
 	for i, version := range []uint8{8, 9, 9} {
-		for range 20 {
-			text += growings[0].unit(rng)
-		}
+		text += mails(rng, 20)
 		f.write("mail/alice", text)
 		n := f.took(func(o *backup.Options) { backup.SetLimits(o, backup.Cutter(version)) })
 		if same := i == 2; same != (n > 0) {
@@ -279,9 +285,7 @@ func TestSketches(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 1))
 	text := ""
 	grow := func() {
-		for range 20 {
-			text += growings[0].unit(rng)
-		}
+		text += mails(rng, 20)
 		f.write("mail/alice", text)
 	}
 	grow()
@@ -325,10 +329,7 @@ func TestSketches(t *testing.T) {
 func TestSketchCannotBeWritten(t *testing.T) {
 	f := newFixture(t)
 	rng := rand.New(rand.NewPCG(3, 3))
-	text := ""
-	for range 20 {
-		text += growings[0].unit(rng)
-	}
+	text := mails(rng, 20)
 	f.write("mail/alice", text)
 	must(t, os.WriteFile(f.open().CachePath(f.cache, "parents"), []byte("a file where the folder was to be"), 0o600))
 	var warnings strings.Builder
@@ -345,16 +346,13 @@ func TestSketchCannotBeWritten(t *testing.T) {
 func TestDamagedSketches(t *testing.T) {
 	f := newFixture(t)
 	rng := rand.New(rand.NewPCG(2, 2))
-	text := ""
-	for range 12 {
-		text += growings[0].unit(rng)
-	}
+	text := mails(rng, 12)
 	f.write("mail/alice", text)
 	f.took()
 	path := f.sketches()[0]
 	whole, err := os.ReadFile(path)
 	must(t, err)
-	text += growings[0].unit(rng)
+	text += mails(rng, 1)
 	f.write("mail/alice", text)
 	places := 150
 	if testing.Short() {
