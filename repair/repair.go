@@ -168,7 +168,7 @@ func replace(ctx context.Context, r *repo.Repository, found *verify.Report, o ol
 	if err != nil {
 		return nil, err
 	}
-	w, err := s.NewWriter()
+	w, err := s.NewPageWriter()
 	var lost *losses
 	record := *o.record
 	if err == nil {

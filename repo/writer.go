@@ -39,7 +39,7 @@ func (w *Writer) Save(ctx context.Context, class blob.Class, data []byte) (blob.
 	return id, w.clumps.add(ctx, class, id, data)
 }
 
-// SavePage stores a page of a tree as Save does.
+// SavePage stores a page of a file's list as Save does. A tree's pages are a [PageWriter]'s.
 func (w *Writer) SavePage(ctx context.Context, data []byte) (blob.ID, error) {
 	return w.Save(ctx, blob.Page, data)
 }
